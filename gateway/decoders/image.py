@@ -26,7 +26,6 @@ MAX_SCANS = 100
 MAX_PICTURES = 4
 """Pictures in one multi-picture file: phones append a depth or brightness map to the first (CIPA DC-007)."""
 
-_BAD_SIZE = "the picture has no size"
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
@@ -36,9 +35,12 @@ def sniff(head: bytes) -> bool:
     return _format(head) != ""
 
 
-def decode(data: bytes) -> Decoded:
-    """Check a whole picture. Raises `Rejected`: empty, too-big, bad-jpeg/png/webp, truncated, trailing-data, animated,
-    too-many-pixels, too-many-scans, unsupported-image, unknown-format."""
+def decode(data: bytes, *, sha256: bytes | None = None) -> Decoded:
+    """Check a whole picture; `sha256` is its hash where it has been made already.
+
+    Raises `Rejected`: empty, too-big, bad-jpeg, bad-png, bad-webp, truncated, trailing-data, animated, bad-dimensions,
+    too-many-pixels, too-many-scans, unsupported-image, unknown-format.
+    """
     if not data:
         raise Rejected("the file is empty", code="empty")
     if len(data) > MAX_BYTES:
@@ -58,7 +60,7 @@ def decode(data: bytes) -> Decoded:
         kind=Kind.IMAGE,
         media_type=media_type,
         body=data,
-        sha256=hashlib.sha256(data).digest(),
+        sha256=sha256 or hashlib.sha256(data).digest(),
         width_px=size.width,
         height_px=size.height,
         captured_at=size.taken,
@@ -322,7 +324,7 @@ def _sized(width: int, height: int) -> tuple[int, int]:
 
 def _check_pixels(width: int, height: int, most: int) -> None:
     if not width or not height:
-        raise Rejected(_BAD_SIZE, code="bad-dimensions")
+        raise Rejected("the picture has no size", code="bad-dimensions")
     if width * height > most:
         raise Rejected(
             f"{width} × {height} pixels; the limit is {most // 1_000_000} megapixels",
