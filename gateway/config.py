@@ -1,0 +1,277 @@
+"""Settings: `hearthlog.toml` in the data folder, each also as `HEARTHLOG_SECTION_KEY`. An unknown key is an error."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from gateway.errors import ConfigError
+
+_DEVICE_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class MqttSource:
+    """`[[mqtt.source]]`: frames from firmware that is not ours."""
+
+    topic: str
+    """A topic filter; its first `+` names the device when `device` is empty."""
+    decoder: Literal["image", "audio"] = "image"
+    device: str = ""
+    """Device id for all of them, instead of the `+` part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mqtt:
+    """How to reach the broker."""
+
+    url: str = "mqtt://127.0.0.1:1883"
+    """mqtt://user:password@host:port, or mqtts://…; the password may stay in `password_file`."""
+    password_file: str = ""
+    ca_file: str = ""
+    """PEM of the authority that signed the broker's certificate; empty: the system's."""
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    client_id: str = "hearthlog-gateway"
+    unknown_devices: Literal["auto", "accept", "refuse"] = "auto"
+    """What to do with a frame of a device nobody added. auto: accept from a loopback broker, else refuse."""
+    credit: int = 8
+    """Most records a device may have in flight."""
+    receive_maximum: int = 20
+    session_expiry_s: int = 86_400
+    source: tuple[MqttSource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """Where the dashboard and the API listen."""
+
+    host: str = "127.0.0.1"
+    """Loopback speaks plain HTTP; any other address speaks HTTPS with the gateway's own certificate."""
+    port: int = 8480
+    names: tuple[str, ...] = ()
+    """Host names besides localhost and this machine's own under which a browser may ask."""
+    demo_user: str = ""
+    """Loopback visitors are signed in as this person. Only for `hearthlog demo`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Where models come from."""
+
+    mirror: str = ""
+    """A folder with model files, looked into before any host is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What this box may use."""
+
+    memory_mb: int = 1_000
+    """For all workers together."""
+    worker_threads: int = 1
+    """Processor threads of one model run."""
+    temperature_c: int = 75
+    """Above it the backlog waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What is kept, and for how long."""
+
+    free_floor_mb: int = 1_024
+    """Below this much free space the oldest unpinned originals go; below a quarter of it nothing is taken in."""
+    keep_days: int = 0
+    """Originals older than this go; 0: never by age."""
+    keep_gb: float = 0.0
+    """Originals beyond this total go, oldest first; 0: never by size."""
+    still_days: int = 0
+    """Originals of folded still scenes older than this go; 0: like any other."""
+    bin_days: int = 30
+    """How long a deleted memory can be brought back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """This box's own clock."""
+
+    zone: str = ""
+    """IANA name of the home's time zone; empty: the system's."""
+    trust: Literal["auto", "yes", "no"] = "auto"
+    """Whether cameras may be given the time. auto: when the system says that it is synchronised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, and where the data is."""
+
+    home: Path
+    mqtt: Mqtt = field(default_factory=Mqtt)
+    http: Http = field(default_factory=Http)
+    models: Models = field(default_factory=Models)
+    limits: Limits = field(default_factory=Limits)
+    storage: Storage = field(default_factory=Storage)
+    clock: Clock = field(default_factory=Clock)
+
+
+_SECTIONS: dict[str, type] = {
+    "mqtt": Mqtt,
+    "http": Http,
+    "models": Models,
+    "limits": Limits,
+    "storage": Storage,
+    "clock": Clock,
+}
+
+
+def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """`HEARTHLOG_HOME`, else `~/.local/share/hearthlog`."""
+    given = environ.get("HEARTHLOG_HOME", "")
+    return Path(given) if given else Path("~/.local/share/hearthlog").expanduser()
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. Raises ConfigError that names the key, the value's fault and what is allowed."""
+    home = data_folder(environ)
+    path = home / "hearthlog.toml"
+    try:
+        table = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read the settings: {error}", where=str(path)) from error
+    sections: dict[str, Any] = {}  # Any: TOML values, checked one by one in _section
+    for name in table:
+        if name not in _SECTIONS:
+            raise ConfigError(f"unknown section [{name}]", where=str(path), hint=_allowed(_SECTIONS))
+    for name, kind in _SECTIONS.items():
+        values = dict(_mapping(table.get(name, {}), f"[{name}]"))
+        values.update(_from_environment(name, kind, environ))
+        sections[name] = _section(name, kind, values)
+    settings = Settings(home=home, **sections)
+    _check(settings)
+    return settings
+
+
+def _from_environment(section: str, kind: type, environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    prefix = f"HEARTHLOG_{section.upper()}_"
+    known = {item.name: item for item in fields(kind)}
+    for variable, text in environ.items():
+        if not variable.startswith(prefix):
+            continue
+        key = variable.removeprefix(prefix).lower()
+        if key not in known:
+            raise ConfigError(f"unknown setting {variable}", hint=_allowed(known))
+        found[key] = _parse(get_type_hints(kind)[key], text, variable)
+    return found
+
+
+def _parse(kind: Any, text: str, where: str) -> Any:  # Any: a type object in, that type's value out
+    try:
+        if kind is bool:
+            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text.lower()]
+        if kind in (int, float):
+            return kind(text)
+    except (KeyError, ValueError) as error:
+        raise ConfigError(f"{text!r} is not a {kind.__name__}", where=where) from error
+    if get_origin(kind) is tuple:
+        if get_args(kind)[0] is not str:
+            raise ConfigError("this setting can only be made in hearthlog.toml", where=where)
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _section(name: str, kind: type, values: Mapping[str, Any]) -> Any:
+    hints = get_type_hints(kind)
+    known = {item.name: item for item in fields(kind)}
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            raise ConfigError(f"unknown setting {name}.{key}", hint=_allowed(known))
+        made[key] = _value(hints[key], value, f"{name}.{key}")
+    for key, item in known.items():
+        if key not in made and item.default is MISSING and item.default_factory is MISSING:
+            raise ConfigError(f"{name}.{key} must be set")
+    return kind(**made)
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    origin = get_origin(kind)
+    if origin is Literal:
+        if value not in get_args(kind):
+            raise ConfigError(f"{where} cannot be {value!r}", hint=_allowed(get_args(kind)))
+        return value
+    if origin is tuple:
+        inner = get_args(kind)[0]
+        if not isinstance(value, list):
+            raise ConfigError(f"{where} must be a list")
+        return tuple(
+            _value(inner, item, where) if inner is str else _section(where, inner, _mapping(item, where))
+            for item in value
+        )
+    if origin in (Union, types.UnionType):
+        raise ConfigError(f"{where} has no single type")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ConfigError(f"{where} must be a {kind.__name__}, not {value!r}")
+    return value
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where} must be a table")
+    return value
+
+
+def _allowed(names: Any) -> str:
+    return "Allowed: " + ", ".join(str(name) for name in names)
+
+
+def _check(settings: Settings) -> None:
+    for name, value, low, high in (
+        ("http.port", settings.http.port, 0, 65_535),
+        ("mqtt.credit", settings.mqtt.credit, 1, 256),
+        ("mqtt.receive_maximum", settings.mqtt.receive_maximum, 1, 1_000),
+        ("limits.memory_mb", settings.limits.memory_mb, 128, 1_000_000),
+        ("limits.worker_threads", settings.limits.worker_threads, 1, 64),
+        ("storage.free_floor_mb", settings.storage.free_floor_mb, 0, 100_000_000),
+        ("storage.bin_days", settings.storage.bin_days, 0, 3_650),
+    ):
+        if not low <= value <= high:
+            raise ConfigError(f"{name} must be between {low} and {high}, not {value}")
+    for source in settings.mqtt.source:
+        if source.device and not _DEVICE_ID.fullmatch(source.device):
+            raise ConfigError(
+                f"mqtt.source.device {source.device!r} is not a device id", hint="a-z, 0-9 and -, 3 to 32"
+            )
+        if not source.device and "+" not in source.topic:
+            raise ConfigError(
+                f"mqtt.source {source.topic!r} names no device", hint="set device, or use a + in the topic"
+            )
+    if settings.clock.zone:
+        try:
+            ZoneInfo(settings.clock.zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ConfigError(f"clock.zone {settings.clock.zone!r} is not a time zone") from error
+
+
+def zone_name(settings: Settings) -> str:
+    """The home's IANA zone: as set, else the system's, else UTC."""
+    if settings.clock.zone:
+        return settings.clock.zone
+    try:
+        target = str(Path("/etc/localtime").resolve(strict=True))
+    except OSError:
+        return "UTC"
+    name = target.rpartition("/zoneinfo/")[2]
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return "UTC"
+    return name or "UTC"

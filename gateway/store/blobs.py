@@ -1,0 +1,139 @@
+"""Blobs: sealed files whose name comes from their content.
+
+A file is a 24-byte header and the body. Header: magic `HLB1`, version 1, cipher 1 (AES-256-GCM), 2 reserved bytes,
+nonce of 12, plain length of 4 (little-endian). The header is the associated data; the 16-byte tag ends the file.
+The name is a keyed hash of the content (so equal files of two owners do not look equal) and a random part (so that
+an erased file's name is never given to a new one).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import hmac
+import os
+import secrets
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.entities import BlobRef
+from gateway.errors import HearthlogError, NotFound, Retryable, StorageFull
+from gateway.store.keys import KEY_BYTES, sync_folder
+
+_HEADER = struct.Struct("<4sBBH12sI")
+_MAGIC = b"HLB1"
+MAX_BYTES = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A blob that is durable as a file and not yet known to the database."""
+
+    name: str
+    """Path under the blob folder."""
+    key: bytes
+    body_bytes: int
+
+
+class BlobFolder:
+    """The folder of blobs. Its methods block: call them from a thread."""
+
+    def __init__(self, home: Path) -> None:
+        self.root = home / "blobs"
+        self._parts = home / "blobs" / ".part"
+        self._parts.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def clear_parts(self) -> None:
+        """Throw away what a crash left half-written."""
+        for leftover in self._parts.iterdir():
+            leftover.unlink(missing_ok=True)
+
+    def put(self, body: bytes, *, owner_key: bytes, sha256: bytes) -> Sealed:
+        """Seal `body` under a fresh key; durable (file and folders) on return.
+
+        Raises StorageFull, or Retryable for other trouble of the disk; then nothing is left behind.
+        """
+        key = secrets.token_bytes(KEY_BYTES)
+        nonce = secrets.token_bytes(12)
+        header = _HEADER.pack(_MAGIC, 1, 1, 0, nonce, len(body))
+        digest = hmac.new(owner_key, sha256, hashlib.sha256).hexdigest()
+        name = f"{digest[:2]}/{digest[2:42]}-{secrets.token_hex(4)}"
+        target = self.root / name
+        part = self._parts / name.replace("/", "")
+        try:
+            self._write(part, header, AESGCM(key).encrypt(nonce, body, header))
+            if not target.parent.exists():
+                target.parent.mkdir(exist_ok=True, mode=0o700)
+                sync_folder(self.root)
+            part.rename(target)
+            sync_folder(target.parent)
+        except OSError as error:
+            self._discard(part, target)
+            raise _explained(error) from error
+        return Sealed(name=name, key=key, body_bytes=len(body))
+
+    def remove(self, name: str) -> None:
+        """Unlink a blob's file; already gone is fine. Raises Retryable when the disk will not."""
+        try:
+            (self.root / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _explained(error) from error
+
+    @staticmethod
+    def _write(part: Path, header: bytes, sealed: bytes) -> None:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            data = memoryview(header + sealed)
+            while data:
+                data = data[os.write(descriptor, data) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _discard(part: Path, target: Path) -> None:
+        for path in (part, target):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError:
+                continue  # a disk that refuses to write may refuse this too; clear_parts comes at the next start
+
+
+def read_blob(ref: BlobRef) -> bytes:
+    """The plain bytes. Raises NotFound when the file is gone, Retryable when the disk fails, HearthlogError
+    (`blob-damaged`) when the bytes are not the ones that were stored. Safe in a worker process.
+    """
+    try:
+        data = Path(ref.path).read_bytes()
+    except FileNotFoundError as error:
+        raise NotFound("the file of this memory is gone", code="blob-gone") from error
+    except OSError as error:
+        raise _explained(error) from error
+    damaged = HearthlogError(
+        "the file of this memory is damaged", code="blob-damaged", hint="Restore it from the backup"
+    )
+    if len(data) < _HEADER.size + 16:
+        raise damaged
+    header = data[: _HEADER.size]
+    magic, version, cipher, _, nonce, length = _HEADER.unpack(header)
+    if (magic, version, cipher) != (_MAGIC, 1, 1) or length != len(data) - _HEADER.size - 16:
+        raise damaged
+    try:
+        body = AESGCM(ref.key).decrypt(nonce, memoryview(data)[_HEADER.size :], header)
+    except InvalidTag as error:
+        raise damaged from error
+    if hashlib.sha256(body).digest() != ref.sha256:
+        raise damaged
+    return body
+
+
+def _explained(error: OSError) -> Retryable:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull("the disk is full", hint="Make room, or lower storage.keep_gb")
+    if error.errno == errno.EROFS:
+        return Retryable("the data folder cannot be written", code="disk-read-only", hint="Look at the disk")
+    return Retryable(f"the disk refused: {error.strerror}", code="disk-error", hint="Look at the disk")

@@ -1,0 +1,275 @@
+"""Captures, what was understood of them, and what people decided: rows in, entities out.
+
+Reading for a person goes through `memory.py` and `policy.py`; what is here serves the pipeline and the indexes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.entities import (
+    AiUsage,
+    Annotation,
+    BlobRef,
+    Capture,
+    CapturedAt,
+    Duplicate,
+    DuplicateKind,
+    Kind,
+    Lane,
+    Privacy,
+    Provenance,
+    RecordKey,
+    Stored,
+    TimeSource,
+)
+from gateway.store import changes
+from gateway.store.db import Connection, Row
+from gateway.store.keys import Keyring, unwrap
+
+COLUMNS = "c.*, b.name AS blob_name, b.wrapped AS blob_wrapped, b.owner AS blob_owner"
+FROM = "capture AS c LEFT JOIN blob AS b ON b.id = c.blob"
+
+FOLDED_KINDS = (DuplicateKind.EXACT, DuplicateKind.REENCODED, DuplicateKind.BURST, DuplicateKind.STATIC)
+"""Copies that are folded behind the one they repeat. An edited copy stands by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What is needed to turn a blob's row into a BlobRef: where files lie and who holds the keys."""
+
+    root: Path
+    keyring: Keyring
+
+
+def capture_from_row(connection: Connection, row: Row, shelf: Shelf | None = None) -> Capture:
+    """A row of `COLUMNS` from `FROM`. Without a shelf the capture comes without its blob's key."""
+    blob = None
+    if shelf is not None and row["blob_name"] is not None:
+        owner_key = shelf.keyring.owner(connection, row["blob_owner"])
+        blob = BlobRef(
+            path=str(shelf.root / row["blob_name"]),
+            key=unwrap(owner_key, row["blob_wrapped"], row["blob_name"]),
+            sha256=row["sha256"],
+            body_bytes=row["body_bytes"],
+            media_type=row["media_type"],
+        )
+    record = None
+    if row["seq"] is not None:
+        record = RecordKey(row["boot_id"], row["boot_counter"], row["seq"], row["mono_us"])
+    return Capture(
+        id=row["id"],
+        uid=row["uid"],
+        kind=Kind(row["kind"]),
+        device=row["device"],
+        owner=row["owner"],
+        privacy=Privacy(row["privacy"]),
+        ai_usage=AiUsage(row["ai_usage"]),
+        captured_at=CapturedAt(
+            row["captured_at_us"], TimeSource(row["time_source"]), row["time_error_us"], row["zone"]
+        ),
+        received_at_us=row["received_at_us"],
+        lane=Lane(row["lane"]),
+        sha256=row["sha256"],
+        body_bytes=row["body_bytes"],
+        media_type=row["media_type"],
+        width_px=row["width_px"],
+        height_px=row["height_px"],
+        duration_us=row["duration_us"],
+        record=record,
+        source_name=row["source_name"],
+        deleted_at_us=row["deleted_at_us"],
+        pinned=bool(row["pinned"]),
+        blob=blob,
+    )
+
+
+def get(connection: Connection, capture_id: int, shelf: Shelf | None = None) -> Capture | None:
+    """One capture, deleted or not; None when there is none."""
+    row = connection.execute(f"SELECT {COLUMNS} FROM {FROM} WHERE c.id = ?", (capture_id,)).fetchone()
+    return capture_from_row(connection, row, shelf) if row else None
+
+
+def previous(connection: Connection, capture: Capture, *, limit: int, shelf: Shelf | None = None) -> list[Capture]:
+    """Pictures of the same device taken before this one, newest first."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM {FROM} WHERE c.device = :device AND c.kind = :kind AND c.deleted_at_us IS NULL"
+        " AND (c.captured_at_us, c.id) < (:at, :id) ORDER BY c.captured_at_us DESC, c.id DESC LIMIT :limit",
+        {
+            "device": capture.device,
+            "kind": capture.kind.value,
+            "at": capture.captured_at.at_us,
+            "id": capture.id,
+            "limit": limit,
+        },
+    ).fetchall()
+    return [capture_from_row(connection, row, shelf) for row in rows]
+
+
+def notes(connection: Connection, capture_id: int) -> list[Stored]:
+    """What stands now, by step."""
+    rows = connection.execute(
+        "SELECT a.*, e.space, e.vector FROM annotation AS a LEFT JOIN embedding AS e ON e.annotation = a.id"
+        " WHERE a.capture = ? AND a.current = 1 ORDER BY a.step",
+        (capture_id,),
+    ).fetchall()
+    return [_stored(row) for row in rows]
+
+
+def annotation(connection: Connection, capture_id: int, step: str) -> Stored | None:
+    """What one step says now; None when it never ran."""
+    row = connection.execute(
+        "SELECT a.* FROM annotation AS a WHERE a.capture = ? AND a.step = ? AND a.current = 1 ORDER BY a.id DESC",
+        (capture_id, step),
+    ).fetchone()
+    return _stored(row) if row else None
+
+
+def put_annotation(connection: Connection, stored: Stored) -> None:
+    """Keep an annotation as what its step now says, with its vector, segments and duplicate; refresh the memory."""
+    note = stored.annotation
+    segment = 0
+    connection.execute(
+        "UPDATE annotation SET current = 0 WHERE capture = ? AND step = ?", (stored.capture_id, stored.step)
+    )
+    row = connection.execute(
+        "INSERT INTO annotation(capture, segment, step, fingerprint, step_version, model, revision, preprocessing,"
+        " skipped, skip_code, hint, data, caption, text, transcript, tags, at_us, took_ms)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        " ON CONFLICT (capture, segment, step, fingerprint) DO UPDATE SET current = 1, skipped = excluded.skipped,"
+        " skip_code = excluded.skip_code, hint = excluded.hint, data = excluded.data, caption = excluded.caption,"
+        " text = excluded.text, transcript = excluded.transcript, tags = excluded.tags, at_us = excluded.at_us,"
+        " took_ms = excluded.took_ms RETURNING id",
+        (
+            stored.capture_id,
+            segment,
+            stored.step,
+            stored.fingerprint,
+            stored.step_version,
+            note.provenance.model,
+            note.provenance.revision,
+            note.provenance.preprocessing,
+            stored.skipped,
+            stored.skip_code,
+            stored.hint,
+            json.dumps(note.data, separators=(",", ":"), ensure_ascii=False),
+            note.caption,
+            note.text,
+            note.transcript,
+            json.dumps(note.tags, ensure_ascii=False),
+            stored.at_us,
+            stored.took_ms,
+        ),
+    ).fetchone()
+    if note.embedding is not None:
+        connection.execute(
+            "INSERT OR REPLACE INTO embedding(annotation, capture, segment, space, vector) VALUES (?,?,?,?,?)",
+            (row["id"], stored.capture_id, segment, note.embedding.space, note.embedding.vector),
+        )
+    for n, (start_us, end_us) in enumerate(note.segments, start=1):
+        connection.execute(
+            "INSERT OR REPLACE INTO segment(capture, n, start_us, end_us) VALUES (?,?,?,?)",
+            (stored.capture_id, n, start_us, end_us),
+        )
+    connection.execute("DELETE FROM duplicate WHERE capture = ? AND step = ?", (stored.capture_id, stored.step))
+    if note.duplicate is not None:
+        connection.execute(
+            "INSERT INTO duplicate(capture, step, kind, of, evidence) VALUES (?,?,?,?,?)",
+            (
+                stored.capture_id,
+                stored.step,
+                note.duplicate.kind.value,
+                note.duplicate.of,
+                json.dumps(note.duplicate.evidence, separators=(",", ":")),
+            ),
+        )
+    refresh(connection, stored.capture_id)
+
+
+def refresh(connection: Connection, capture_id: int) -> None:
+    """Work out what a capture says now, from what its steps found and what people decided: their words win."""
+    caption = source = text = transcript = ""
+    tags: list[str] = []
+    for note in notes(connection, capture_id):
+        found = note.annotation
+        if found.caption:
+            caption = found.caption
+            source = f"model:{found.provenance.model}" if found.provenance.model else "composed"
+        text = found.text or text
+        transcript = found.transcript or transcript
+        tags += [tag for tag in found.tags if tag not in tags]
+    apart = False
+    for what, value, person in connection.execute(
+        "SELECT d.what, d.value, p.name FROM decision AS d LEFT JOIN person AS p ON p.id = d.person"
+        " WHERE d.capture = ? ORDER BY d.id",
+        (capture_id,),
+    ).fetchall():
+        if what == "caption":
+            caption, source = value, f"person:{person}"
+        elif what == "transcript":
+            transcript = value
+        elif what == "tag" and value not in tags:
+            tags.append(value)
+        elif what == "untag":
+            tags = [tag for tag in tags if tag != value]
+        elif what == "not-duplicate":
+            apart = True
+        elif what == "duplicate-again":
+            apart = False
+    copy = connection.execute("SELECT kind FROM duplicate WHERE capture = ?", (capture_id,)).fetchone()
+    folded = copy["kind"] if copy and not apart and copy["kind"] in FOLDED_KINDS else ""
+    connection.execute(
+        "INSERT OR REPLACE INTO understood(capture, caption, caption_source, text, transcript, tags, folded)"
+        " VALUES (?,?,?,?,?,?,?)",
+        (capture_id, caption, source, text, transcript, json.dumps(tags, ensure_ascii=False), folded),
+    )
+
+
+def decide(
+    connection: Connection, capture_id: int, *, person: str, decisions: Sequence[tuple[str, str]], at_us: int
+) -> None:
+    """Write down what a person decided, as (what, value), and let it count."""
+    connection.executemany(
+        "INSERT INTO decision(capture, person, what, value, at_us) VALUES (?,?,?,?,?)",
+        [(capture_id, person, what, value, at_us) for what, value in decisions],
+    )
+    refresh(connection, capture_id)
+    touch(connection, capture_id, at_us=at_us)
+
+
+def touch(connection: Connection, capture_id: int, *, at_us: int) -> None:
+    """Tell the log that this memory changed."""
+    row = connection.execute("SELECT uid FROM capture WHERE id = ?", (capture_id,)).fetchone()
+    if row:
+        changes.append(connection, entity="memory", entity_id=row["uid"], operation="put", at_us=at_us)
+
+
+def _stored(row: Row) -> Stored:
+    return Stored(
+        capture_id=row["capture"],
+        step=row["step"],
+        step_version=row["step_version"],
+        fingerprint=row["fingerprint"],
+        at_us=row["at_us"],
+        took_ms=row["took_ms"],
+        annotation=Annotation(
+            data=json.loads(row["data"]),
+            caption=row["caption"],
+            text=row["text"],
+            transcript=row["transcript"],
+            tags=tuple(json.loads(row["tags"])),
+            provenance=Provenance(row["model"], row["revision"], row["preprocessing"]),
+        ),
+        skipped=row["skipped"],
+        skip_code=row["skip_code"],
+        hint=row["hint"],
+    )
+
+
+def duplicate_of(connection: Connection, capture_id: int) -> Duplicate | None:
+    """The copy that a capture is, as the steps see it."""
+    row = connection.execute("SELECT kind, of, evidence FROM duplicate WHERE capture = ?", (capture_id,)).fetchone()
+    return Duplicate(DuplicateKind(row["kind"]), row["of"], json.loads(row["evidence"])) if row else None

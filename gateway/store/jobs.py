@@ -1,0 +1,162 @@
+"""The queue's rows: what is to be done, in which order, and what could not be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.entities import Job, Priority
+from gateway.store.db import Connection
+
+RANK: Mapping[Priority, int] = {Priority.PERSON: 0, Priority.LIVE: 1, Priority.BACKLOG: 2}
+_PRIORITY = {rank: priority for priority, rank in RANK.items()}
+MAX_LOSSES = 20
+
+_INSERT = """
+INSERT INTO job(capture, step, state, priority, waits, queued_at_us)
+VALUES (:capture, :step, 'waiting', :priority, :waits, :at)
+ON CONFLICT (capture, step) DO UPDATE SET
+  state = 'waiting', priority = min(priority, excluded.priority), waits = excluded.waits, tries = 0, losses = 0,
+  not_before_us = 0, queued_at_us = excluded.queued_at_us, lease = '', code = '', reason = '', hint = ''
+  WHERE state <> 'running'
+"""
+_NEXT = """
+SELECT id, capture, step, priority, tries, queued_at_us FROM job
+WHERE state = 'waiting' AND waits = 0 AND step = :step AND priority <= :rank AND not_before_us <= :now
+ORDER BY priority, capture LIMIT :limit
+"""
+_CLAIM = "UPDATE job SET state = 'running', lease = :lease WHERE id = :id"
+_RELEASE = "UPDATE job SET waits = waits - 1 WHERE capture = :capture AND step = :step AND waits > 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """One step's queue as Health shows it."""
+
+    step: str
+    waiting: int
+    running: int
+    dead: int
+    oldest_us: int | None
+    """When the longest waiting job was queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A job that was set aside."""
+
+    id: int
+    capture_uid: str
+    step: str
+    tries: int
+    code: str
+    reason: str
+    hint: str
+    queued_at_us: int
+    device: str | None
+    captured_at_us: int
+    source_name: str
+    kind: str
+
+
+def add(connection: Connection, *, capture_id: int, steps: Mapping[str, int], priority: Priority, at_us: int) -> None:
+    """Queue steps for a capture: name → how many of them must end first. A step that is queued is queued anew."""
+    connection.executemany(
+        _INSERT,
+        [
+            {"capture": capture_id, "step": step, "priority": RANK[priority], "waits": waits, "at": at_us}
+            for step, waits in steps.items()
+        ],
+    )
+
+
+def claim(
+    connection: Connection, *, steps: Sequence[str], lowest: Priority, limit: int, lease: str, now_us: int
+) -> list[Job]:
+    """Take up to `limit` ready jobs of `steps`, none below priority `lowest`, best first, for this run."""
+    found: list[Job] = []
+    for step in steps:
+        rows = connection.execute(_NEXT, {"step": step, "rank": RANK[lowest], "now": now_us, "limit": limit}).fetchall()
+        found += [
+            Job(
+                id=row["id"],
+                capture_id=row["capture"],
+                step=row["step"],
+                priority=_PRIORITY[row["priority"]],
+                tries=row["tries"],
+                queued_at_us=row["queued_at_us"],
+            )
+            for row in rows
+        ]
+    found.sort(key=lambda job: (RANK[job.priority], job.capture_id))
+    taken = found[:limit]
+    connection.executemany(_CLAIM, [{"lease": lease, "id": job.id} for job in taken])
+    return taken
+
+
+def finish(connection: Connection, job: Job, *, dependents: Sequence[str]) -> None:
+    """The job is done: it goes, and what waited for it comes one nearer."""
+    connection.execute("DELETE FROM job WHERE id = ?", (job.id,))
+    _release(connection, job.capture_id, dependents)
+
+
+def retry(connection: Connection, job: Job, *, not_before_us: int) -> None:
+    """Try again, not before then; this counts as a try."""
+    connection.execute(
+        "UPDATE job SET state = 'waiting', lease = '', tries = tries + 1, not_before_us = ? WHERE id = ?",
+        (not_before_us, job.id),
+    )
+
+
+def put_back(connection: Connection, taken: Sequence[Job]) -> None:
+    """The run ends before the work did: no try is counted."""
+    connection.executemany("UPDATE job SET state = 'waiting', lease = '' WHERE id = ?", [(job.id,) for job in taken])
+
+
+def bury(connection: Connection, job: Job, *, why: tuple[str, str, str], dependents: Sequence[str]) -> None:
+    """Set the job aside with (code, reason, hint). What waited for it goes on without it."""
+    connection.execute(
+        "UPDATE job SET state = 'dead', lease = '', tries = tries + 1, code = ?, reason = ?, hint = ? WHERE id = ?",
+        (*why, job.id),
+    )
+    _release(connection, job.capture_id, dependents)
+
+
+def recover(connection: Connection) -> int:
+    """At start: leases of earlier runs are void. Returns how many jobs were lost on the way.
+
+    A job that was lost more than `MAX_LOSSES` times is set aside: it may be what kills the gateway.
+    """
+    connection.execute(
+        "UPDATE job SET state = 'dead', lease = '', code = 'lost-too-often', reason = 'the gateway stopped '"
+        " || losses || ' times while doing this', hint = 'Look at the log, then try again'"
+        " WHERE state = 'running' AND losses >= ?",
+        (MAX_LOSSES,),
+    )
+    return connection.execute(
+        "UPDATE job SET state = 'waiting', lease = '', losses = losses + 1 WHERE state = 'running'"
+    ).rowcount
+
+
+def backlogs(connection: Connection) -> list[Backlog]:
+    """Every step that has jobs, by name."""
+    rows = connection.execute(
+        "SELECT step, sum(state = 'waiting') AS waiting, sum(state = 'running') AS running,"
+        " sum(state = 'dead') AS dead, min(CASE WHEN state <> 'dead' THEN queued_at_us END) AS oldest"
+        " FROM job GROUP BY step ORDER BY step"
+    )
+    return [Backlog(row["step"], row["waiting"], row["running"], row["dead"], row["oldest"]) for row in rows]
+
+
+def waiting_by_priority(connection: Connection) -> dict[Priority, int]:
+    """How many jobs wait, by what goes first."""
+    counts = dict.fromkeys(Priority, 0)
+    for rank, count in connection.execute(
+        "SELECT priority, count(*) FROM job WHERE state <> 'dead' GROUP BY priority"
+    ).fetchall():
+        counts[_PRIORITY[rank]] = count
+    return counts
+
+
+def _release(connection: Connection, capture_id: int, dependents: Sequence[str]) -> None:
+    connection.executemany(_RELEASE, [{"capture": capture_id, "step": step} for step in dependents])

@@ -1,0 +1,280 @@
+"""The schema, as a list of steps that are never edited once released."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+
+from sqlite_utils import Database, Migrations
+
+_steps = Migrations("hearthlog")
+
+
+def apply(connection: sqlite3.Connection) -> None:
+    """Bring the schema up to date; each step is one transaction."""
+    _steps.apply(Database(connection, execute_plugins=False))
+
+
+@_steps(name="001_road")
+def _road(db: Database) -> None:
+    for statement in _ROAD.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+    db.execute("INSERT INTO meta(key, value) VALUES ('epoch', ?)", (secrets.token_hex(8),))
+    db.execute(
+        "INSERT INTO person(id, name, role, created_at_us) VALUES ('p' || lower(hex(randomblob(8))), '', 'admin', 0)"
+    )
+
+
+_ROAD = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE person(
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  role TEXT NOT NULL CHECK (role IN ('admin','member','guest')),
+  password TEXT,
+  created_at_us INTEGER NOT NULL,
+  gone_at_us INTEGER
+) STRICT;
+CREATE UNIQUE INDEX person_name ON person(name) WHERE name <> '' AND gone_at_us IS NULL;
+
+CREATE TABLE owner_key(owner TEXT PRIMARY KEY REFERENCES person(id), wrapped BLOB NOT NULL) STRICT;
+
+CREATE TABLE session(
+  hash BLOB PRIMARY KEY,
+  person TEXT NOT NULL REFERENCES person(id),
+  created_at_us INTEGER NOT NULL,
+  seen_at_us INTEGER NOT NULL,
+  expires_at_us INTEGER NOT NULL,
+  agent TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE token(
+  id TEXT PRIMARY KEY,
+  hash BLOB NOT NULL UNIQUE,
+  person TEXT NOT NULL REFERENCES person(id),
+  name TEXT NOT NULL,
+  scopes TEXT NOT NULL,
+  created_at_us INTEGER NOT NULL,
+  seen_at_us INTEGER,
+  expires_at_us INTEGER
+) STRICT;
+
+CREATE TABLE device(
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  room TEXT NOT NULL,
+  owner TEXT NOT NULL REFERENCES person(id),
+  privacy TEXT NOT NULL,
+  ai_usage TEXT NOT NULL,
+  lane TEXT NOT NULL,
+  added INTEGER NOT NULL DEFAULT 0,
+  first_seen_us INTEGER NOT NULL,
+  last_seen_us INTEGER NOT NULL,
+  status TEXT NOT NULL DEFAULT '{}'
+) STRICT;
+
+CREATE TABLE boot(
+  device TEXT NOT NULL,
+  boot_id BLOB NOT NULL,
+  counter INTEGER NOT NULL,
+  anchor_mono_us INTEGER,
+  anchor_utc_us INTEGER,
+  anchor_error_us INTEGER,
+  PRIMARY KEY (device, boot_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE ledger(
+  device TEXT NOT NULL,
+  boot_id BLOB NOT NULL,
+  seq INTEGER NOT NULL,
+  hash BLOB,
+  verdict TEXT NOT NULL,
+  code TEXT NOT NULL DEFAULT '',
+  at_us INTEGER NOT NULL,
+  PRIMARY KEY (device, boot_id, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ledger_at ON ledger(at_us) WHERE hash IS NOT NULL;
+
+CREATE TABLE gap(
+  id INTEGER PRIMARY KEY,
+  device TEXT NOT NULL,
+  boot_id BLOB NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  from_us INTEGER NOT NULL,
+  to_us INTEGER NOT NULL,
+  UNIQUE (device, boot_id, first, last)
+) STRICT;
+CREATE INDEX gap_when ON gap(from_us);
+
+CREATE TABLE refusal(
+  id INTEGER PRIMARY KEY,
+  device TEXT NOT NULL,
+  lane TEXT NOT NULL,
+  source_name TEXT NOT NULL,
+  code TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  hint TEXT NOT NULL,
+  body_bytes INTEGER NOT NULL,
+  at_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX refusal_when ON refusal(at_us);
+
+CREATE TABLE blob(
+  id INTEGER PRIMARY KEY,
+  owner TEXT NOT NULL,
+  sha256 BLOB NOT NULL,
+  name TEXT NOT NULL,
+  wrapped BLOB NOT NULL,
+  body_bytes INTEGER NOT NULL,
+  written_at_us INTEGER NOT NULL,
+  UNIQUE (owner, sha256)
+) STRICT;
+
+CREATE TABLE capture(
+  id INTEGER PRIMARY KEY,
+  uid TEXT NOT NULL UNIQUE,
+  kind TEXT NOT NULL,
+  device TEXT,
+  owner TEXT NOT NULL REFERENCES person(id),
+  privacy TEXT NOT NULL CHECK (privacy IN ('private','circle','public')),
+  ai_usage TEXT NOT NULL CHECK (ai_usage IN ('none','chat','train')),
+  captured_at_us INTEGER NOT NULL,
+  time_source TEXT NOT NULL,
+  time_error_us INTEGER NOT NULL,
+  zone TEXT NOT NULL,
+  received_at_us INTEGER NOT NULL,
+  lane TEXT NOT NULL,
+  sha256 BLOB NOT NULL,
+  blob INTEGER REFERENCES blob(id),
+  body_bytes INTEGER NOT NULL,
+  media_type TEXT NOT NULL,
+  width_px INTEGER,
+  height_px INTEGER,
+  duration_us INTEGER,
+  boot_id BLOB,
+  boot_counter INTEGER,
+  seq INTEGER,
+  mono_us INTEGER,
+  source_name TEXT NOT NULL,
+  extra TEXT NOT NULL DEFAULT '{}',
+  deleted_at_us INTEGER,
+  pinned INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX capture_when ON capture(captured_at_us, id);
+CREATE INDEX capture_device_when ON capture(device, captured_at_us);
+CREATE INDEX capture_sha ON capture(sha256);
+CREATE INDEX capture_blob ON capture(blob);
+CREATE INDEX capture_deleted ON capture(deleted_at_us) WHERE deleted_at_us IS NOT NULL;
+CREATE INDEX capture_record ON capture(device, boot_id, seq) WHERE seq IS NOT NULL;
+
+CREATE TABLE segment(
+  capture INTEGER NOT NULL REFERENCES capture(id) ON DELETE CASCADE,
+  n INTEGER NOT NULL,
+  start_us INTEGER NOT NULL,
+  end_us INTEGER NOT NULL,
+  PRIMARY KEY (capture, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE annotation(
+  id INTEGER PRIMARY KEY,
+  capture INTEGER NOT NULL REFERENCES capture(id) ON DELETE CASCADE,
+  segment INTEGER NOT NULL DEFAULT 0,
+  step TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  step_version INTEGER NOT NULL,
+  model TEXT NOT NULL,
+  revision TEXT NOT NULL,
+  preprocessing TEXT NOT NULL,
+  skipped TEXT NOT NULL DEFAULT '',
+  skip_code TEXT NOT NULL DEFAULT '',
+  hint TEXT NOT NULL DEFAULT '',
+  data TEXT NOT NULL,
+  caption TEXT NOT NULL DEFAULT '',
+  text TEXT NOT NULL DEFAULT '',
+  transcript TEXT NOT NULL DEFAULT '',
+  tags TEXT NOT NULL DEFAULT '[]',
+  at_us INTEGER NOT NULL,
+  took_ms REAL NOT NULL,
+  current INTEGER NOT NULL DEFAULT 1,
+  UNIQUE (capture, segment, step, fingerprint)
+) STRICT;
+
+CREATE TABLE embedding(
+  annotation INTEGER PRIMARY KEY REFERENCES annotation(id) ON DELETE CASCADE,
+  capture INTEGER NOT NULL REFERENCES capture(id) ON DELETE CASCADE,
+  segment INTEGER NOT NULL DEFAULT 0,
+  space TEXT NOT NULL,
+  vector BLOB NOT NULL
+) STRICT;
+CREATE INDEX embedding_capture ON embedding(capture);
+CREATE INDEX embedding_space ON embedding(space, annotation);
+
+CREATE TABLE duplicate(
+  capture INTEGER PRIMARY KEY REFERENCES capture(id) ON DELETE CASCADE,
+  step TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  of INTEGER NOT NULL REFERENCES capture(id) ON DELETE CASCADE,
+  evidence TEXT NOT NULL
+) STRICT;
+CREATE INDEX duplicate_of ON duplicate(of);
+
+CREATE TABLE understood(
+  capture INTEGER PRIMARY KEY REFERENCES capture(id) ON DELETE CASCADE,
+  caption TEXT NOT NULL DEFAULT '',
+  caption_source TEXT NOT NULL DEFAULT '',
+  text TEXT NOT NULL DEFAULT '',
+  transcript TEXT NOT NULL DEFAULT '',
+  tags TEXT NOT NULL DEFAULT '[]',
+  folded TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX understood_folded ON understood(folded, capture);
+
+CREATE TABLE decision(
+  id INTEGER PRIMARY KEY,
+  capture INTEGER NOT NULL REFERENCES capture(id) ON DELETE CASCADE,
+  person TEXT NOT NULL,
+  what TEXT NOT NULL,
+  value TEXT NOT NULL,
+  at_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX decision_capture ON decision(capture, id);
+
+CREATE TABLE job(
+  id INTEGER PRIMARY KEY,
+  capture INTEGER NOT NULL REFERENCES capture(id) ON DELETE CASCADE,
+  step TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('waiting','running','dead')),
+  priority INTEGER NOT NULL,
+  waits INTEGER NOT NULL,
+  tries INTEGER NOT NULL DEFAULT 0,
+  losses INTEGER NOT NULL DEFAULT 0,
+  not_before_us INTEGER NOT NULL DEFAULT 0,
+  queued_at_us INTEGER NOT NULL,
+  lease TEXT NOT NULL DEFAULT '',
+  code TEXT NOT NULL DEFAULT '',
+  reason TEXT NOT NULL DEFAULT '',
+  hint TEXT NOT NULL DEFAULT '',
+  UNIQUE (capture, step)
+) STRICT;
+CREATE INDEX job_next ON job(step, priority, capture) WHERE state = 'waiting' AND waits = 0;
+CREATE INDEX job_dead ON job(state, id) WHERE state <> 'waiting';
+
+CREATE TABLE change(
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  entity TEXT NOT NULL,
+  entity_id TEXT NOT NULL,
+  operation TEXT NOT NULL,
+  at_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX change_entity ON change(entity, entity_id);
+
+CREATE TABLE cursor(name TEXT PRIMARY KEY, epoch TEXT NOT NULL, sequence INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE VIRTUAL TABLE words USING fts5(
+  caption, text, transcript, tags, tokenize = 'porter unicode61 remove_diacritics 2'
+)
+"""
