@@ -360,8 +360,8 @@ def refuse(connection: Connection, *, lane: Lane, device: str, error: HearthlogE
 def _known(connection: Connection, arrival: Arrival) -> Put | None:
     if arrival.record is not None and arrival.device is not None:
         line = ledger_line(connection, device=arrival.device, key=arrival.record)
-        if line is None:
-            return None
+        if line is None or line[1] != "stored":
+            return None  # refused before: should it pass the gate now, it may come in
         if line[0] is not None and line[0] != arrival.record_hash:
             return Put(Verdict.CONFLICT)
         row = connection.execute(

@@ -79,9 +79,22 @@ CREATE TABLE boot(
   device TEXT NOT NULL,
   boot_id BLOB NOT NULL,
   counter INTEGER NOT NULL,
-  anchor_mono_us INTEGER,
-  anchor_utc_us INTEGER,
-  anchor_error_us INTEGER,
+  PRIMARY KEY (device, boot_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE anchor(
+  device TEXT NOT NULL,
+  boot_id BLOB NOT NULL,
+  mono_us INTEGER NOT NULL,
+  utc_us INTEGER NOT NULL,
+  error_us INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  PRIMARY KEY (device, boot_id, mono_us, source)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE undated(
+  device TEXT NOT NULL,
+  boot_id BLOB NOT NULL,
   PRIMARY KEY (device, boot_id)
 ) STRICT, WITHOUT ROWID;
 
