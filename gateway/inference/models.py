@@ -1,0 +1,255 @@
+"""The models that are installed in `<home>/models`, one folder each.
+
+A file is ready when its bytes hash to what the manifest says; the receipt beside it remembers size and time of what
+was hashed, so that a start does not read every model again. Workers hash once more before they load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+
+from gateway.entities import Provenance
+from gateway.errors import ModelBroken, ModelMissing, NotFound
+from gateway.inference.manifest import Manifest, ModelFile, read_manifests
+
+_RECEIPT = "receipt.json"
+_CHUNK_BYTES = 1 << 20
+
+
+class State(StrEnum):
+    """Whether a model can serve."""
+
+    READY = "ready"
+    MISSING = "missing"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFile:
+    """A file that a worker loads."""
+
+    name: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """One model as it stands here."""
+
+    manifest: Manifest
+    state: State
+    reason: str
+    """Why it is not ready, for people; empty when it is."""
+    files: tuple[LoadFile, ...]
+    """What is loaded; empty unless ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    name: str
+    path: Path
+    sha256: str
+    bytes: int
+
+
+class Models:
+    """The manifests and what of them is installed. Its methods block for as long as hashing takes: at the first
+    look at a model that was not hashed yet, milliseconds otherwise."""
+
+    def __init__(self, home: Path, manifests: Mapping[str, Manifest] | None = None) -> None:
+        self.folder = home / "models"
+        self.manifests = dict(manifests) if manifests is not None else read_manifests()
+        self.generation = 0
+        """Grows with every refresh."""
+        self._installed: dict[str, Installed] = {}
+
+    def refresh(self, name: str | None = None) -> None:
+        """Look again at one model, or at all."""
+        names = list(self.manifests) if name is None else [name]
+        for each in names:
+            self._installed[each] = self._look(self.manifests[each])
+        self.generation += 1
+
+    def installed(self) -> list[Installed]:
+        """All models, by name."""
+        return [self.get(name) for name in sorted(self.manifests)]
+
+    def get(self, name: str) -> Installed:
+        """One model by name; NotFound for a name that no manifest has."""
+        if name not in self.manifests:
+            raise NotFound(f"no model is named {name}", hint=f"Known: {', '.join(sorted(self.manifests))}")
+        if name not in self._installed:
+            self._installed[name] = self._look(self.manifests[name])
+        return self._installed[name]
+
+    def chosen(self, names: str) -> list[Manifest]:
+        """The manifests meant by a word of a person: a model's name, a task, or `all`. NotFound otherwise."""
+        if names == "all":
+            return list(self.manifests.values())
+        if names in self.manifests:
+            return [self.manifests[names]]
+        serving = self._serving(names)
+        if not serving:
+            tasks = sorted({each.task for each in self.manifests.values()})
+            raise NotFound(f"no model and no task is named {names}", hint=f"Tasks: {', '.join(tasks)}")
+        return serving
+
+    def for_task(self, task: str) -> Installed:
+        """The ready model that serves a task. ModelMissing with the command that fetches one, or ModelBroken."""
+        serving = self._serving(task)
+        looks = [self.get(manifest.name) for manifest in serving]
+        for look in looks:
+            if look.state is State.READY:
+                return look
+        broken = next((look for look in looks if look.state is State.BROKEN), None)
+        if broken is not None:
+            name = broken.manifest.name
+            raise ModelBroken(f"the model {name} is broken: {broken.reason}", hint=f"hearthlog models pull {name}")
+        raise ModelMissing(task)
+
+    def provenance(self, task: str) -> Provenance:
+        """Of the model that would answer now; raises as `for_task`."""
+        return self.for_task(task).manifest.provenance
+
+    def verify(self, name: str) -> Installed:
+        """Hash a model's files whatever the receipt says."""
+        receipt = self.folder / name / _RECEIPT
+        kept = _read_receipt(receipt)
+        for entry in kept.values():
+            entry["mtime_ns"] = 0
+        if kept:
+            _write_receipt(receipt, kept)
+        self.refresh(name)
+        return self.get(name)
+
+    def remember(self, manifest: Manifest, built: Mapping[str, str]) -> None:
+        """Note the hashes of files that were built here (file name → sha256), and look at the model again."""
+        receipt = self.folder / manifest.name / _RECEIPT
+        entries = _read_receipt(receipt)
+        for name, sha256 in built.items():
+            facts = (self.folder / manifest.name / name).stat()
+            entries[name] = {
+                "sha256": sha256,
+                "bytes": facts.st_size,
+                "mtime_ns": facts.st_mtime_ns,
+                "inputs": _inputs(manifest),
+            }
+        _write_receipt(receipt, entries)
+        self.refresh(manifest.name)
+
+    def quarantine(self, path: Path) -> Path:
+        """Move a bad file aside, never delete it; the new place."""
+        aside = self.folder / ".quarantine"
+        aside.mkdir(parents=True, exist_ok=True)
+        target = aside / f"{path.parent.name}-{path.name}-{time.time_ns()}"
+        path.rename(target)
+        return target
+
+    def _serving(self, task: str) -> list[Manifest]:
+        found = [each for each in self.manifests.values() if each.task == task]
+        return sorted(found, key=lambda each: (-each.prefer, each.name))
+
+    def _look(self, manifest: Manifest) -> Installed:
+        receipt_path = self.folder / manifest.name / _RECEIPT
+        receipt = _read_receipt(receipt_path)
+        changed = False
+        files: list[LoadFile] = []
+        try:
+            expected = self._expected(manifest, receipt)
+            for each in expected:
+                facts = each.path.stat()
+                if facts.st_size != each.bytes:
+                    return _broken(manifest, f"{each.name} has {facts.st_size} bytes, not {each.bytes}")
+                known = receipt.get(each.name, {})
+                if known.get("sha256") != each.sha256 or known.get("mtime_ns") != facts.st_mtime_ns:
+                    if file_sha256(each.path) != each.sha256:
+                        return _broken(manifest, f"{each.name} is not the file that the manifest names")
+                    receipt[each.name] = known | {
+                        "sha256": each.sha256,
+                        "bytes": facts.st_size,
+                        "mtime_ns": facts.st_mtime_ns,
+                    }
+                    changed = True
+                files.append(LoadFile(name=each.name, path=each.path, sha256=each.sha256))
+        except FileNotFoundError as error:
+            name = Path(str(error.filename or "")).name or "a file"
+            return Installed(manifest, State.MISSING, f"{name} is not here", ())
+        except OSError as error:
+            return _broken(manifest, f"cannot be read: {error.strerror}")
+        if changed:
+            _write_receipt(receipt_path, receipt)
+        return Installed(manifest, State.READY, "", tuple(files))
+
+    def _expected(self, manifest: Manifest, receipt: Mapping[str, dict[str, object]]) -> list[_Expected]:
+        """What must lie where. FileNotFoundError when a file was not built or its package is not installed."""
+        if manifest.build is None:
+            return [
+                _Expected(each.name, self.path_of(manifest, each), each.sha256, each.bytes) for each in manifest.files
+            ]
+        expected = []
+        for name in manifest.build.makes:
+            entry = receipt.get(name, {})
+            size = entry.get("bytes")
+            if entry.get("inputs") != _inputs(manifest) or not isinstance(size, int):
+                raise FileNotFoundError(2, "not built", name)
+            expected.append(_Expected(name, self.folder / manifest.name / name, str(entry.get("sha256")), size))
+        return expected
+
+    def path_of(self, manifest: Manifest, file: ModelFile) -> Path:
+        """Where a file lies: inside the installed package that carries it, else in the model's folder."""
+        for source in file.sources:
+            if source.package:
+                spec = find_spec(source.package)
+                if spec is not None and spec.origin is not None:
+                    return Path(spec.origin).parent / source.member
+        return self.folder / manifest.name / file.name
+
+
+def file_sha256(path: Path) -> str:
+    """Lower-case hex of a file's bytes, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _broken(manifest: Manifest, reason: str) -> Installed:
+    return Installed(manifest, State.BROKEN, reason, ())
+
+
+def _inputs(manifest: Manifest) -> str:
+    """Names what a built file was made from and by which recipe."""
+    text = "\n".join([manifest.revision, *(f"{each.name} {each.sha256}" for each in manifest.files)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read_receipt(path: Path) -> dict[str, dict[str, object]]:
+    """{} when there is none or it is damaged: then everything is hashed again."""
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(loaded, dict):
+        return {}
+    return {str(name): entry for name, entry in loaded.items() if isinstance(entry, dict)}
+
+
+def _write_receipt(path: Path, entries: Mapping[str, Mapping[str, object]]) -> None:
+    """A receipt that cannot be written only costs hashing again."""
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,271 @@
+"""Inference by task name: one worker process a slot, a deadline each, killed and started again alone.
+
+Slots: `look` (pictures), `read` (print), `listen` (sound), `query` (text for search, kept for it) and `thumb`. The
+slots that are rarely needed end when idle, and their models leave with the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.child import Child, Limits, python_argv, python_env, rss_bytes
+from gateway.entities import BlobRef, Json, Priority, Provenance
+from gateway.errors import ModelBroken, WorkerFailed
+from gateway.inference.models import Installed, Models
+from gateway.inference.worker import blob_to_map
+
+log = logging.getLogger(__name__)
+
+OVER_MODELS_MB = 256
+"""What a worker may need beyond itself and its models."""
+_BASE_MB = 90
+"""An interpreter with NumPy, Pillow and a runtime."""
+_ORDER = {Priority.PERSON: 0, Priority.LIVE: 1, Priority.BACKLOG: 2}
+_NO_PARAMS: Json = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model said."""
+
+    data: Json
+    """As the docstring of the task's family describes."""
+    provenance: Provenance
+    took_ms: float
+    """In the worker, waiting for its turn not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotStatus:
+    """One worker process, for Health."""
+
+    slot: str
+    pid: int | None
+    """None while no process runs."""
+    rss_bytes: int
+    tasks: tuple[str, ...]
+    """Tasks whose model is loaded."""
+    busy: bool
+    waiting: int
+    """Requests in its queue."""
+    restarts: int
+    """Processes that ended otherwise than by going idle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What inference may use of the box."""
+
+    threads: int = 1
+    """Threads of one model while it runs."""
+    memory_mb: int | None = None
+    """The most that one worker may hold, whatever its models say. None: as its models say."""
+    read_idle_s: float = 30.0
+    listen_idle_s: float = 60.0
+    default_s: float = 20.0
+    """Deadline of a request, its queueing not counted, loading the model included."""
+    ocr_s: float = 30.0
+    asr_s: float = 120.0
+
+
+class Workers(Protocol):
+    """Inference by task name."""
+
+    async def run(
+        self,
+        task: str,
+        blob: BlobRef | None = None,
+        *,
+        params: Json = _NO_PARAMS,
+        priority: Priority = Priority.BACKLOG,
+    ) -> Reply:
+        """Ask the task's model. Raises ModelMissing, ModelBroken, Unreadable, NotFound (the blob is gone), Rejected
+        (params), Retryable (the disk) or WorkerFailed (`deadline`, `died`, `out-of-memory`, `bad-reply`, `crashed`)."""
+
+    def provenance(self, task: str) -> Provenance:
+        """Of the model that would answer now. Cheap. Raises ModelMissing or ModelBroken."""
+
+    def refresh(self) -> None:
+        """Forget what is known of the installed models: some were pulled or removed."""
+
+    def status(self) -> list[SlotStatus]:
+        """One for each slot, in a fixed order."""
+
+
+@asynccontextmanager
+async def open_workers(models: Models, budget: Budget | None = None) -> AsyncIterator[ProcessWorkers]:
+    """Workers over child processes, which start with their first request and end with this context."""
+    async with AsyncExitStack() as stack:
+        workers = ProcessWorkers(models, budget or Budget())
+        stack.push_async_callback(workers.stop)
+        yield workers
+
+
+class ProcessWorkers:
+    """Workers as processes. `models` is looked at, never changed."""
+
+    def __init__(self, models: Models, budget: Budget) -> None:
+        self._models = models
+        self._budget = budget
+        self._looked = False
+        self._slots = {
+            "look": _Slot("look", self._limits("look", nice=10), budget.threads),
+            "read": _Slot("read", self._limits("read", nice=10, idle_s=budget.read_idle_s), budget.threads),
+            "listen": _Slot("listen", self._limits("listen", nice=10, idle_s=budget.listen_idle_s), budget.threads),
+            "query": _Slot("query", self._limits("query", nice=0), budget.threads),
+            "thumb": _Slot("thumb", self._limits("thumb", nice=5, idle_s=300.0), 1),
+        }
+        self._deadlines_s = {"ocr": budget.ocr_s, "asr": budget.asr_s, "asr-draft": budget.asr_s}
+
+    async def run(
+        self,
+        task: str,
+        blob: BlobRef | None = None,
+        *,
+        params: Json = _NO_PARAMS,
+        priority: Priority = Priority.BACKLOG,
+    ) -> Reply:
+        """As `Workers.run`."""
+        model = self._models.for_task(task) if self._looked else await self._look(task)
+        request = {
+            "model": self._model_map(model),
+            "blob": None if blob is None else blob_to_map(blob),
+            "params": dict(params),
+        }
+        slot = self._slots[model.manifest.slot]
+        try:
+            reply, took_ms = await slot.run(task, request, priority, self._deadline_s(task))
+        except ModelBroken:
+            await asyncio.to_thread(self._models.verify, model.manifest.name)
+            raise
+        except WorkerFailed as error:
+            log.warning("worker failed", extra={"slot": slot.name, "task_name": task, "code": error.code})
+            raise
+        data = reply.get("data")
+        if not isinstance(data, Mapping):
+            raise WorkerFailed("the worker gave an answer that makes no sense", code="bad-reply", where=slot.name)
+        return Reply(data=data, provenance=model.manifest.provenance, took_ms=took_ms)
+
+    async def _look(self, task: str) -> Installed:
+        """The first look may hash every model: in a thread, so that the loop goes on."""
+        await asyncio.to_thread(self._models.installed)
+        self._looked = True
+        return self._models.for_task(task)
+
+    def provenance(self, task: str) -> Provenance:
+        """As `Workers.provenance`."""
+        return self._models.provenance(task)
+
+    def refresh(self) -> None:
+        """As `Workers.refresh`."""
+        self._models.refresh()
+
+    def status(self) -> list[SlotStatus]:
+        """As `Workers.status`."""
+        return [slot.status() for slot in self._slots.values()]
+
+    async def stop(self) -> None:
+        """End all processes."""
+        for slot in self._slots.values():
+            await slot.stop()
+
+    def _model_map(self, model: Installed) -> Json:
+        manifest = model.manifest
+        hashes = ":".join(each.sha256[:16] for each in model.files)
+        return {
+            "key": f"{manifest.name}@{manifest.revision}/{manifest.preprocessing}:{hashes}",
+            "family": manifest.family,
+            "files": {each.name: [str(each.path), each.sha256] for each in model.files},
+            "threads": self._budget.threads,
+            "options": dict(manifest.options),
+        }
+
+    def _limits(self, slot: str, *, nice: int, idle_s: float | None = None) -> Limits:
+        models_mb = sum(each.ram_mb for each in self._models.manifests.values() if each.slot == slot)
+        memory_mb = _BASE_MB + models_mb + OVER_MODELS_MB
+        if self._budget.memory_mb is not None:
+            memory_mb = min(memory_mb, self._budget.memory_mb)
+        return Limits(memory_bytes=memory_mb << 20, nice=nice, idle_s=idle_s, network=False)
+
+    def _deadline_s(self, task: str) -> float:
+        return self._deadlines_s.get(task, self._budget.default_s)
+
+
+class _Slot:
+    """One process and the requests that wait for it, the most urgent first."""
+
+    def __init__(self, name: str, limits: Limits, threads: int) -> None:
+        self.name = name
+        argv = python_argv("gateway.inference.worker")
+        self._child = Child(argv, name=name, env=python_env(threads=threads), limits=limits)
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+        self._busy = False
+        self._failures = 0
+        self._loaded: set[str] = set()
+        self._loaded_pid: int | None = None
+
+    async def run(self, task: str, request: Json, priority: Priority, timeout_s: float) -> tuple[Json, float]:
+        """The reply and the milliseconds that it took."""
+        await self._turn(priority)
+        try:
+            started = time.perf_counter()
+            try:
+                reply = await self._child.call(request, timeout_s=timeout_s)
+            finally:
+                if self._child.pid is None:
+                    self._failures += 1
+                if self._child.pid != self._loaded_pid:
+                    self._loaded, self._loaded_pid = set(), self._child.pid
+            self._loaded.add(task)
+            return reply, (time.perf_counter() - started) * 1000
+        finally:
+            self._next()
+
+    def status(self) -> SlotStatus:
+        pid = self._child.pid
+        return SlotStatus(
+            slot=self.name,
+            pid=pid,
+            rss_bytes=0 if pid is None else rss_bytes(pid),
+            tasks=tuple(sorted(self._loaded)) if pid == self._loaded_pid and pid is not None else (),
+            busy=self._busy,
+            waiting=len(self._waiting),
+            restarts=self._failures,
+        )
+
+    async def stop(self) -> None:
+        await self._child.stop()
+
+    async def _turn(self, priority: Priority) -> None:
+        if not self._busy:
+            self._busy = True
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (_ORDER[priority], next(self._numbers), turn)
+        heapq.heappush(self._waiting, entry)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+                heapq.heapify(self._waiting)
+            elif turn.done() and not turn.cancelled():
+                self._next()  # the turn was ours already: hand it on
+            raise
+
+    def _next(self) -> None:
+        while self._waiting:
+            _, _, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._busy = False
