@@ -1,0 +1,51 @@
+"""What the web needs of the rest of the house, and where a request keeps what is known of its sender."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.accounts import Accounts
+from gateway.config import Settings
+from gateway.devices import Devices
+from gateway.entities import Viewer
+from gateway.health import HealthDoor
+from gateway.inference.workers import Workers
+from gateway.memory import Memories
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The doors, opened by `app.py` and closed by it."""
+
+    settings: Settings
+    accounts: Accounts
+    memories: Memories
+    devices: Devices
+    health: HealthDoor
+    workers: Workers
+    """For thumbnails only."""
+    clock: Callable[[], int]
+    """Now, in microseconds since 1970 UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """How the sender of a request was recognised."""
+
+    viewer: Viewer
+    scopes: frozenset[str]
+    """`read`, `write`; a session and the unix socket have both."""
+    session: str = ""
+    """The session's secret; empty for a token or the unix socket."""
+    bearer: str = ""
+    """The token; empty otherwise."""
+
+
+PARTS = web.AppKey("parts", Parts)
+VIEWER = "viewer"
+"""request[VIEWER]: Viewer, when somebody is signed in."""
+CALLER = "caller"
+"""request[CALLER]: Caller, likewise."""
