@@ -232,6 +232,8 @@ class Annotation:
     provenance: Provenance = Provenance()
     embedding: Embedding | None = None
     duplicate: Duplicate | None = None
+    likeness: bytes | None = None
+    """64-bit hash of a picture that stands by itself, by which later copies of it are found."""
     segments: tuple[tuple[int, int], ...] = ()
     """(start_us, end_us) of segments this step cut; empty: the capture's own."""
 

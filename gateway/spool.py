@@ -287,31 +287,35 @@ class Spool:
         held = list(taken)
         await self.db.write(lambda c: jobs.put_back(c, held))
 
-    async def bury(self, job: Job, kind: Kind, error: HearthlogError, *, at_us: int) -> None:
-        """Set it aside with its reason."""
+    async def bury(self, job: Job, kind: Kind, error: HearthlogError, *, at_us: int, alone: bool = True) -> None:
+        """Set it aside with its reason. Not `alone`: nothing else can be done with this capture either, so what
+        waits for it is dropped; trying the job again brings that back.
+        """
 
         def end(connection: Connection) -> None:
-            jobs.bury(
-                connection,
-                job,
-                why=(error.code, error.what, error.hint),
-                dependents=self.plan.dependents(kind, job.step),
-            )
+            dependents = self.plan.dependents(kind, job.step)
+            jobs.bury(connection, job, why=(error.code, error.what, error.hint), dependents=dependents)
+            if not alone:
+                jobs.drop(connection, job.capture_id, self.plan.downstream(kind, job.step)[1:])
             captures.touch(connection, job.capture_id, at_us=at_us)
 
         await self.db.write(end)
 
-    def requeue(self, connection: Connection, *, capture_id: int, kind: Kind, step: str, at_us: int) -> None:
-        """Within a transaction: do a step again for one capture, and what is made from it, before all else."""
+    def requeue(
+        self,
+        connection: Connection,
+        *,
+        capture_id: int,
+        kind: Kind,
+        step: str,
+        at_us: int,
+        priority: Priority = Priority.PERSON,
+    ) -> None:
+        """Within a transaction: do a step again for one capture, and what is made from it."""
         again = self.plan.downstream(kind, step)
         after = self.plan.steps.get(kind, {})
-        jobs.add(
-            connection,
-            capture_id=capture_id,
-            steps={name: len(set(after[name]) & set(again)) for name in again},
-            priority=Priority.PERSON,
-            at_us=at_us,
-        )
+        waits = {name: len(set(after[name]) & set(again)) for name in again}
+        jobs.add(connection, capture_id=capture_id, steps=waits, priority=priority, at_us=at_us)
 
 
 def write_ledger(

@@ -93,11 +93,14 @@ def get(connection: Connection, capture_id: int, shelf: Shelf | None = None) -> 
     return capture_from_row(connection, row, shelf) if row else None
 
 
-def previous(connection: Connection, capture: Capture, *, limit: int, shelf: Shelf | None = None) -> list[Capture]:
-    """Pictures of the same device taken before this one, newest first."""
+def previous_standing(connection: Connection, capture: Capture, *, limit: int) -> list[Capture]:
+    """Pictures of the same device taken before this one, judged already and not folded away, newest first."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM {FROM} WHERE c.device = :device AND c.kind = :kind AND c.deleted_at_us IS NULL"
-        " AND (c.captured_at_us, c.id) < (:at, :id) ORDER BY c.captured_at_us DESC, c.id DESC LIMIT :limit",
+        f"SELECT {COLUMNS} FROM {FROM} JOIN understood AS u ON u.capture = c.id"
+        " WHERE c.device = :device AND c.kind = :kind AND c.deleted_at_us IS NULL AND u.folded = ''"
+        " AND (c.captured_at_us, c.id) < (:at, :id)"
+        " AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.capture = c.id AND j.step = 'dedupe' AND j.state <> 'dead')"
+        " ORDER BY c.captured_at_us DESC, c.id DESC LIMIT :limit",
         {
             "device": capture.device,
             "kind": capture.kind.value,
@@ -106,26 +109,55 @@ def previous(connection: Connection, capture: Capture, *, limit: int, shelf: She
             "limit": limit,
         },
     ).fetchall()
-    return [capture_from_row(connection, row, shelf) for row in rows]
+    return [capture_from_row(connection, row) for row in rows]
+
+
+def same_bytes(connection: Connection, capture: Capture) -> Capture | None:
+    """The earliest other capture of the same owner with the same bytes, taken in before this one."""
+    row = connection.execute(
+        f"SELECT {COLUMNS} FROM {FROM} WHERE c.sha256 = ? AND c.owner = ? AND c.id < ? AND c.deleted_at_us IS NULL"
+        " ORDER BY c.id LIMIT 1",
+        (capture.sha256, capture.owner, capture.id),
+    ).fetchone()
+    return capture_from_row(connection, row) if row else None
+
+
+def alike(connection: Connection, capture: Capture, likeness: bytes, *, limit: int) -> list[Capture]:
+    """Earlier pictures of the same owner, of other devices or uploaded, that share a 16-bit band of their hash.
+
+    By the pigeonhole principle that finds every hash within a distance of 3.
+    """
+    found: dict[int, Capture] = {}
+    for part in range(4):
+        rows = connection.execute(
+            f"SELECT {COLUMNS} FROM likeness AS l JOIN {FROM} ON c.id = l.capture"
+            " WHERE l.part = ? AND l.band = ? AND c.id < ? AND c.owner = ? AND c.deleted_at_us IS NULL LIMIT ?",
+            (part, int.from_bytes(likeness[2 * part : 2 * part + 2], "big"), capture.id, capture.owner, limit),
+        ).fetchall()
+        found |= {row["id"]: capture_from_row(connection, row) for row in rows}
+    return [found[key] for key in sorted(found)]
+
+
+def skipped_for_model(connection: Connection, step: str) -> list[tuple[int, Kind]]:
+    """Captures that a step passed over for want of a model, and that are not queued for it."""
+    rows = connection.execute(
+        "SELECT c.id, c.kind FROM annotation AS a JOIN capture AS c ON c.id = a.capture"
+        " WHERE a.step = ? AND a.current = 1 AND a.skip_code = 'model-missing' AND c.blob IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.capture = c.id AND j.step = a.step)",
+        (step,),
+    ).fetchall()
+    return [(row["id"], Kind(row["kind"])) for row in rows]
 
 
 def notes(connection: Connection, capture_id: int) -> list[Stored]:
     """What stands now, by step."""
     rows = connection.execute(
-        "SELECT a.*, e.space, e.vector FROM annotation AS a LEFT JOIN embedding AS e ON e.annotation = a.id"
+        "SELECT a.*, d.kind AS copy_kind, d.of AS copy_of, d.evidence AS copy_evidence FROM annotation AS a"
+        " LEFT JOIN duplicate AS d ON d.capture = a.capture AND d.step = a.step"
         " WHERE a.capture = ? AND a.current = 1 ORDER BY a.step",
         (capture_id,),
     ).fetchall()
     return [_stored(row) for row in rows]
-
-
-def annotation(connection: Connection, capture_id: int, step: str) -> Stored | None:
-    """What one step says now; None when it never ran."""
-    row = connection.execute(
-        "SELECT a.* FROM annotation AS a WHERE a.capture = ? AND a.step = ? AND a.current = 1 ORDER BY a.id DESC",
-        (capture_id, step),
-    ).fetchone()
-    return _stored(row) if row else None
 
 
 def put_annotation(connection: Connection, stored: Stored) -> None:
@@ -185,6 +217,15 @@ def put_annotation(connection: Connection, stored: Stored) -> None:
                 note.duplicate.of,
                 json.dumps(note.duplicate.evidence, separators=(",", ":")),
             ),
+        )
+    if note.likeness is not None:
+        connection.execute("DELETE FROM likeness WHERE capture = ?", (stored.capture_id,))
+        connection.executemany(
+            "INSERT INTO likeness(part, band, capture) VALUES (?,?,?)",
+            [
+                (part, int.from_bytes(note.likeness[2 * part : 2 * part + 2], "big"), stored.capture_id)
+                for part in range(4)
+            ],
         )
     refresh(connection, stored.capture_id)
 
@@ -262,6 +303,9 @@ def _stored(row: Row) -> Stored:
             transcript=row["transcript"],
             tags=tuple(json.loads(row["tags"])),
             provenance=Provenance(row["model"], row["revision"], row["preprocessing"]),
+            duplicate=Duplicate(DuplicateKind(row["copy_kind"]), row["copy_of"], json.loads(row["copy_evidence"]))
+            if row["copy_kind"]
+            else None,
         ),
         skipped=row["skipped"],
         skip_code=row["skip_code"],

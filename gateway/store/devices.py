@@ -54,17 +54,6 @@ def set_status(connection: Connection, device: str, status: Json, *, at_us: int)
     changes.append(connection, entity="device", entity_id=device, operation="put", at_us=at_us)
 
 
-def add_gap(connection: Connection, gap: Gap, *, at_us: int) -> None:
-    """Keep what a device says it lost; told twice is kept once. `gap.id` is not used."""
-    made = connection.execute(
-        "INSERT INTO gap(device, boot_id, first, last, reason, from_us, to_us) VALUES (?,?,?,?,?,?,?)"
-        " ON CONFLICT DO NOTHING",
-        (gap.device, gap.boot_id, gap.first, gap.last, gap.reason, gap.from_us, gap.to_us),
-    ).rowcount
-    if made:
-        changes.append(connection, entity="gap", entity_id=gap.device, operation="put", at_us=at_us)
-
-
 def gaps(connection: Connection, *, from_us: int, to_us: int, devices: Sequence[str] | None = None) -> list[Gap]:
     """Gaps that touch [from_us, to_us), oldest first."""
     rows = connection.execute(

@@ -110,7 +110,9 @@ def retry(connection: Connection, job: Job, *, not_before_us: int) -> None:
 
 def put_back(connection: Connection, taken: Sequence[Job]) -> None:
     """The run ends before the work did: no try is counted."""
-    connection.executemany("UPDATE job SET state = 'waiting', lease = '' WHERE id = ?", [(job.id,) for job in taken])
+    connection.executemany(
+        "UPDATE job SET state = 'waiting', lease = '' WHERE id = ? AND state = 'running'", [(job.id,) for job in taken]
+    )
 
 
 def bury(connection: Connection, job: Job, *, why: tuple[str, str, str], dependents: Sequence[str]) -> None:
@@ -120,6 +122,13 @@ def bury(connection: Connection, job: Job, *, why: tuple[str, str, str], depende
         (*why, job.id),
     )
     _release(connection, job.capture_id, dependents)
+
+
+def drop(connection: Connection, capture_id: int, steps: Sequence[str]) -> None:
+    """Take waiting jobs of a capture off the queue."""
+    connection.executemany(
+        "DELETE FROM job WHERE capture = ? AND step = ? AND state = 'waiting'", [(capture_id, step) for step in steps]
+    )
 
 
 def recover(connection: Connection) -> int:

@@ -119,6 +119,8 @@ CREATE TABLE gap(
   reason TEXT NOT NULL,
   from_us INTEGER NOT NULL,
   to_us INTEGER NOT NULL,
+  from_mono_us INTEGER,
+  to_mono_us INTEGER,
   UNIQUE (device, boot_id, first, last)
 ) STRICT;
 CREATE INDEX gap_when ON gap(from_us);
@@ -234,6 +236,14 @@ CREATE TABLE duplicate(
   evidence TEXT NOT NULL
 ) STRICT;
 CREATE INDEX duplicate_of ON duplicate(of);
+
+CREATE TABLE likeness(
+  part INTEGER NOT NULL,
+  band INTEGER NOT NULL,
+  capture INTEGER NOT NULL REFERENCES capture(id) ON DELETE CASCADE,
+  PRIMARY KEY (part, band, capture)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX likeness_capture ON likeness(capture);
 
 CREATE TABLE understood(
   capture INTEGER PRIMARY KEY REFERENCES capture(id) ON DELETE CASCADE,

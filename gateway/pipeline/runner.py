@@ -1,0 +1,192 @@
+"""Take jobs, run their steps, write down what came of it. Nothing that a step does can stop the runner."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gateway import metrics
+from gateway.entities import Annotation, Capture, Job, Priority, Stored
+from gateway.errors import HearthlogError, ModelBroken, ModelMissing, NotFound, Rejected, Skip, Unreadable
+from gateway.inference.workers import Workers
+from gateway.pipeline.step import Context, Step, fingerprint
+from gateway.spool import Spool
+from gateway.store import captures
+from gateway.store.captures import Shelf
+from gateway.store.db import Connection, Database
+
+log = logging.getLogger(__name__)
+
+MAX_TRIES = 3
+_FOR_EVER = (Unreadable, Rejected)
+"""Errors of the input itself: trying again cannot help."""
+_POLL_S = 2.0
+PLACES: Mapping[str, int] = {"look": 4, "sort": 1, "read": 2, "listen": 2, "words": 4}
+"""Jobs in flight, by lane. More than one so that the next is ready when a worker is free; `sort` is one so that
+a camera's frames are compared in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the runner works with."""
+
+    db: Database
+    spool: Spool
+    shelf: Shelf
+    workers: Workers
+    steps: Mapping[str, Step]
+    now_us: Callable[[], int]
+    lowest: Callable[[], Priority] = lambda: Priority.BACKLOG
+    """The lowest priority that may be worked on now: the backlog waits while the box is hot."""
+
+
+@dataclass(slots=True)
+class Runner:
+    """`await Runner(house).run()` works until it is cancelled; leases of unfinished jobs are given back."""
+
+    house: House
+    paused: bool = False
+    done: dict[str, int] = field(default_factory=dict)
+    """Jobs ended since the start, by step: Health makes rates of them."""
+    _random: random.Random = field(default_factory=random.Random)
+
+    async def run(self) -> None:
+        """Work. One task a lane, each with its own places."""
+        lanes: dict[str, list[str]] = {}
+        for step in self.house.steps.values():
+            lanes.setdefault(step.lane, []).append(step.name)
+        async with asyncio.TaskGroup() as group:
+            for lane, names in lanes.items():
+                group.create_task(self._lane(names, PLACES.get(lane, 1)), name=f"lane-{lane}")
+
+    async def _lane(self, names: list[str], places: int) -> None:
+        """Keep `places` jobs in flight, fetching the next ones before the last are through."""
+        house = self.house
+        running: set[asyncio.Task[None]] = set()
+        held: dict[int, Job] = {}
+        ready: list[Job] = []
+        try:
+            while True:
+                commit = asyncio.create_task(house.db.next_commit(), name="lane-commit")
+                try:
+                    if len(ready) <= places // 2 and not self.paused:
+                        taken = await house.spool.claim(
+                            names, lowest=house.lowest(), limit=places * 2, now_us=house.now_us()
+                        )
+                        ready += taken
+                        held |= {job.id: job for job in taken}
+                    while ready and len(running) < places:
+                        job = ready.pop(0)
+                        running.add(asyncio.create_task(self._one(job), name=f"job-{job.step}"))
+                    waits = {commit, *running} if len(running) < places or not ready else running
+                    finished, _ = await asyncio.wait(waits, timeout=_POLL_S, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    commit.cancel()
+                for task in finished & running:
+                    running.discard(task)
+                    task.result()
+                if running or ready:
+                    continue
+                held.clear()
+        except asyncio.CancelledError:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await house.spool.put_back(held.values())
+            raise
+
+    async def _one(self, job: Job) -> None:
+        house = self.house
+        step = house.steps[job.step]
+        capture = await house.db.read(lambda c: captures.get(c, job.capture_id, house.shelf))
+        if capture is None:
+            return  # erased since: its jobs went with it
+        began = time.perf_counter()
+        try:
+            await self._do(job, step, capture, began)
+            outcome = "done"
+        except HearthlogError as error:
+            outcome = await self._failed(job, capture, error)
+        except Exception as error:  # a step may be wrong in any way, and only its own job may feel it
+            log.exception("step broke", extra={"step": job.step, "capture": capture.uid})
+            broken = HearthlogError(
+                f"the step itself failed ({type(error).__name__})", code="bug", hint="Report it, with the log"
+            )
+            outcome = await self._failed(job, capture, broken)
+        self.done[job.step] = self.done.get(job.step, 0) + 1
+        metrics.steps_done.labels(job.step, outcome).inc()
+        metrics.step_seconds.labels(job.step).observe(time.perf_counter() - began)
+
+    async def _do(self, job: Job, step: Step, capture: Capture, began: float) -> None:
+        house = self.house
+        notes = await house.db.read(lambda c: {note.step: note for note in captures.notes(c, capture.id)})
+        mark = fingerprint(step, house.workers, notes)
+        standing = notes.get(step.name)
+        if standing is not None and standing.fingerprint == mark and job.priority is not Priority.PERSON:
+            await house.spool.done(job, capture.kind, None)
+            return
+        context = Context(house.db, house.workers, notes, job.priority)
+        skip: Skip | None = None
+        note = Annotation()
+        try:
+            note = await step.run(capture, context)
+        except Skip as why:
+            skip = why
+        except ModelMissing as missing:
+            skip = Skip(missing.what, code=missing.code, hint=missing.hint)
+        except NotFound as gone:
+            skip = Skip(gone.what, code=gone.code)
+        stored = Stored(
+            capture_id=capture.id,
+            step=step.name,
+            step_version=step.version,
+            fingerprint=mark,
+            at_us=house.now_us(),
+            took_ms=(time.perf_counter() - began) * 1_000,
+            annotation=note,
+            skipped=skip.reason if skip else "",
+            skip_code=skip.code if skip else "",
+            hint=skip.hint if skip else "",
+        )
+        await house.spool.done(job, capture.kind, stored)
+
+    async def _failed(self, job: Job, capture: Capture, error: HearthlogError) -> str:
+        house = self.house
+        for_ever = isinstance(error, _FOR_EVER)
+        if for_ever or job.tries + 1 >= MAX_TRIES:
+            log.warning("job buried", extra={"step": job.step, "capture": capture.uid, "code": error.code})
+            await house.spool.bury(job, capture.kind, error, at_us=house.now_us(), alone=not for_ever)
+            return "buried"
+        wait_s = 5 * 2**job.tries * self._random.uniform(0.5, 1.5)
+        log.info("job retried", extra={"step": job.step, "capture": capture.uid, "code": error.code})
+        await house.spool.retry(job, not_before_us=house.now_us() + int(wait_s * 1_000_000))
+        return "retried"
+
+
+def catch_up(connection: Connection, spool: Spool, steps: Mapping[str, Step], *, workers: Workers, at_us: int) -> int:
+    """Queue, as backlog, every capture that a step passed over for want of a model that is there now.
+
+    Returns how many jobs were queued. Called at start and after a model was fetched.
+    """
+    queued = 0
+    for step in steps.values():
+        if not step.tasks or not any(_ready(workers, task) for task in step.tasks):
+            continue
+        for capture_id, kind in captures.skipped_for_model(connection, step.name):
+            spool.requeue(
+                connection, capture_id=capture_id, kind=kind, step=step.name, at_us=at_us, priority=Priority.BACKLOG
+            )
+            queued += 1
+    return queued
+
+
+def _ready(workers: Workers, task: str) -> bool:
+    try:
+        workers.provenance(task)
+    except (ModelMissing, ModelBroken):
+        return False
+    return True

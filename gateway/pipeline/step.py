@@ -1,0 +1,128 @@
+"""What a step is, and what it may reach while it runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from gateway.entities import Annotation, Capture, Json, Kind, Priority, Provenance, Stored
+from gateway.errors import ModelBroken, ModelMissing, Skip
+from gateway.inference.workers import Workers
+from gateway.store import captures
+from gateway.store.db import Connection, Database
+
+Run: TypeAlias = Callable[["Capture", "Context"], Awaitable[Annotation]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that is understood of a capture. Its module holds it as the constant `STEP`."""
+
+    name: str
+    version: int
+    """Grows when its answer changes for the same input: then everything may be done again."""
+    takes: tuple[Kind, ...]
+    run: Run
+    label: str
+    """What Health calls it."""
+    after: tuple[str, ...] = ()
+    """Steps whose answer for the same capture it reads; those of other kinds do not count."""
+    tasks: tuple[str, ...] = ()
+    """Inference tasks it may ask for: their models are part of the fingerprint."""
+    lane: str = "look"
+    """Jobs of one lane share a few places; a slow lane never holds up another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """An earlier picture of the same camera, with what was said of it."""
+
+    capture: Capture
+    notes: Mapping[str, Stored]
+    folded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The house as a step sees it. One a job."""
+
+    db: Database
+    workers: Workers
+    notes: Mapping[str, Stored]
+    """What the steps before it said, by step."""
+    priority: Priority
+    used: list[Provenance] = field(default_factory=list)
+    """Models that answered so far; the first is the one the annotation names."""
+
+    async def infer(self, task: str, capture: Capture, params: Json | None = None) -> Json:
+        """Ask a model about the capture's blob. Raises ModelMissing, Unreadable, WorkerFailed, NotFound; Skip when
+        the original is no longer kept.
+        """
+        if capture.blob is None:
+            raise Skip("the original is no longer kept", code="original-gone")
+        reply = await self.workers.run(task, capture.blob, params=params or {}, priority=self.priority)
+        self.used.append(reply.provenance)
+        return reply.data
+
+    async def embed(self, text: str) -> Json:
+        """Ask the model of text vectors about one text."""
+        reply = await self.workers.run("embed-text", params={"texts": [text]}, priority=self.priority)
+        self.used.append(reply.provenance)
+        return reply.data
+
+    def said(self, step: str) -> Json | None:
+        """The answer of an earlier step; None when it had nothing to say or was set aside."""
+        note = self.notes.get(step)
+        return note.annotation.data if note is not None and not note.skipped else None
+
+    async def before(self, capture: Capture, *, limit: int) -> list[Before]:
+        """The newest earlier pictures of the same camera that stand by themselves (are not folded away)."""
+        return await self.db.read(lambda c: _before(c, capture, limit))
+
+    async def same_bytes(self, capture: Capture) -> Capture | None:
+        """The earliest other capture of the same owner with the same bytes, taken in before this one."""
+        return await self.db.read(lambda c: captures.same_bytes(c, capture))
+
+    async def alike(self, capture: Capture, likeness: bytes) -> list[Before]:
+        """Earlier pictures of the same owner whose 64-bit hash shares at least one 16-bit band with `likeness`."""
+        return await self.db.read(lambda c: _alike(c, capture, likeness))
+
+    def provenance(self) -> Provenance:
+        """The model to name beside the annotation; empty where none was asked."""
+        return next((used for used in self.used if used.model), Provenance())
+
+
+def fingerprint(step: Step, workers: Workers, notes: Mapping[str, Stored]) -> str:
+    """What an annotation depends on besides the capture's bytes: the step's version, the models it may ask (with
+    their preprocessing), and the fingerprints of the annotations it was made from.
+    """
+    parts = [step.name, str(step.version)]
+    for task in step.tasks:
+        try:
+            model = workers.provenance(task)
+        except (ModelMissing, ModelBroken):
+            parts.append(f"{task}:none")
+        else:
+            parts.append(f"{task}:{model.model}@{model.revision}/{model.preprocessing}")
+    parts += [f"{name}={notes[name].fingerprint}" for name in step.after if name in notes]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def _before(connection: Connection, capture: Capture, limit: int) -> list[Before]:
+    return [
+        Before(earlier, _notes(connection, earlier), folded=False)
+        for earlier in captures.previous_standing(connection, capture, limit=limit)
+    ]
+
+
+def _alike(connection: Connection, capture: Capture, likeness: bytes) -> list[Before]:
+    return [
+        Before(other, _notes(connection, other), folded=False)
+        for other in captures.alike(connection, capture, likeness, limit=64)
+    ]
+
+
+def _notes(connection: Connection, capture: Capture) -> dict[str, Stored]:
+    return {note.step: note for note in captures.notes(connection, capture.id)}
