@@ -76,10 +76,11 @@ class BlobFolder:
             raise _explained(error) from error
         return Sealed(name=name, key=key, body_bytes=len(body))
 
-    def remove(self, name: str) -> None:
-        """Unlink a blob's file; already gone is fine. Raises Retryable when the disk will not."""
+    def remove(self, *names: str) -> None:
+        """Unlink blobs' files; already gone is fine. Raises Retryable when the disk will not."""
         try:
-            (self.root / name).unlink(missing_ok=True)
+            for name in names:
+                (self.root / name).unlink(missing_ok=True)
         except OSError as error:
             raise _explained(error) from error
 

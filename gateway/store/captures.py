@@ -317,3 +317,23 @@ def duplicate_of(connection: Connection, capture_id: int) -> Duplicate | None:
     """The copy that a capture is, as the steps see it."""
     row = connection.execute("SELECT kind, of, evidence FROM duplicate WHERE capture = ?", (capture_id,)).fetchone()
     return Duplicate(DuplicateKind(row["kind"]), row["of"], json.loads(row["evidence"])) if row else None
+
+
+def erase_deleted(connection: Connection, *, before_us: int) -> tuple[int, list[str]]:
+    """Erase captures that were deleted before then, with all that was made from them.
+
+    Returns how many went, and the names of blob files that nothing uses any more: remove them after the commit.
+    """
+    rows = connection.execute(
+        "SELECT id, blob FROM capture WHERE deleted_at_us IS NOT NULL AND deleted_at_us < ?", (before_us,)
+    ).fetchall()
+    names: list[str] = []
+    for row in rows:
+        connection.execute("DELETE FROM words WHERE rowid = ?", (row["id"],))
+        connection.execute("DELETE FROM capture WHERE id = ?", (row["id"],))
+        unused = connection.execute(
+            "DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM capture WHERE blob = blob.id) RETURNING name",
+            (row["blob"],),
+        ).fetchall()
+        names += [each["name"] for each in unused]
+    return len(rows), names

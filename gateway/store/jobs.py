@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.entities import Job, Priority
+from gateway.entities import Job, Priority, Viewer
+from gateway.policy import visible
 from gateway.store.db import Connection
 
 RANK: Mapping[Priority, int] = {Priority.PERSON: 0, Priority.LIVE: 1, Priority.BACKLOG: 2}
@@ -169,3 +170,45 @@ def waiting_by_priority(connection: Connection) -> dict[Priority, int]:
 
 def _release(connection: Connection, capture_id: int, dependents: Sequence[str]) -> None:
     connection.executemany(_RELEASE, [{"capture": capture_id, "step": step} for step in dependents])
+
+
+def dead(connection: Connection, viewer: Viewer, *, limit: int) -> list[Dead]:
+    """What was set aside, newest first; of memories that the viewer may not see, only that there is something."""
+    mine = visible(viewer)
+    rows = connection.execute(
+        "SELECT j.*, c.uid, c.device, c.captured_at_us, c.kind,"
+        f" CASE WHEN {mine.where} THEN c.source_name ELSE '' END AS shown_name,"
+        f" CASE WHEN {mine.where} THEN c.uid ELSE '' END AS shown_uid"
+        " FROM job AS j JOIN capture AS c ON c.id = j.capture"
+        " WHERE j.state = 'dead' ORDER BY j.id DESC LIMIT :limit",
+        {**mine.params, "limit": limit},
+    ).fetchall()
+    return [
+        Dead(
+            id=row["id"],
+            capture_uid=row["shown_uid"],
+            step=row["step"],
+            tries=row["tries"],
+            code=row["code"],
+            reason=row["reason"],
+            hint=row["hint"],
+            queued_at_us=row["queued_at_us"],
+            device=row["device"],
+            captured_at_us=row["captured_at_us"],
+            source_name=row["shown_name"],
+            kind=row["kind"],
+        )
+        for row in rows
+    ]
+
+
+def dead_where(connection: Connection, where: str, values: Mapping[str, object]) -> list[tuple[int, str, str]]:
+    """(capture, kind, step) of the dead jobs `j` for which a constant condition holds."""
+    return [
+        (row["capture"], row["kind"], row["step"])
+        for row in connection.execute(
+            "SELECT j.capture, j.step, c.kind FROM job AS j JOIN capture AS c ON c.id = j.capture"
+            f" WHERE j.state = 'dead' AND {where} ORDER BY j.id",
+            values,
+        ).fetchall()
+    ]

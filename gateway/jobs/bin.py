@@ -1,0 +1,37 @@
+"""Empty the bin: what was deleted longer ago than the rules allow is erased, its key first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.store import captures
+from gateway.store.blobs import BlobFolder
+from gateway.store.db import Database
+
+EVERY_S = 3_600.0
+_DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """`await Bin(…).run()` empties it every hour."""
+
+    db: Database
+    folder: BlobFolder
+    days: int
+    now_us: Callable[[], int]
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self.empty()
+            await asyncio.sleep(EVERY_S)
+
+    async def empty(self) -> int:
+        """Erase what is due: rows (with every annotation, vector and word) in one transaction, then files."""
+        due_us = self.now_us() - self.days * _DAY_US
+        count, names = await self.db.write(lambda c: captures.erase_deleted(c, before_us=due_us))
+        await asyncio.to_thread(self.folder.remove, *names)
+        return count

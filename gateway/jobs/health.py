@@ -1,0 +1,257 @@
+"""Watch over the box: sample rates and budgets, and tell how it is doing in words."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway import metrics
+from gateway.entities import Kind, Priority, Role, Viewer
+from gateway.errors import Forbidden, HearthlogError, NotFound
+from gateway.health import Budget, Busy, Health, Node, Part, SetAside
+from gateway.inference.workers import Workers
+from gateway.jobs import probes
+from gateway.pipeline.runner import Runner
+from gateway.spool import Spool
+from gateway.store import jobs
+from gateway.store.db import Connection, Database
+
+SAMPLE_S = 5.0
+_LINE_MINUTES = 60
+_RATE_MINUTES = 5
+_HOT_MARGIN_C = 5.0
+_REFUSAL_DAYS_US = 7 * 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What the watch looks at."""
+
+    db: Database
+    spool: Spool
+    runner: Runner
+    workers: Workers
+    home: Path
+    memory_mb: int
+    temperature_c: int
+    now_us: Callable[[], int]
+    parts: Callable[[], Sequence[Part]]
+    """Broker, indexes and the like, as they are now."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """The HealthDoor. `await Watch(…).run()` samples until it is cancelled."""
+
+    on: Watched
+    _minutes: dict[str, deque[int]] = field(default_factory=dict)
+    _counted: dict[str, int] = field(default_factory=dict)
+    _minute: int = 0
+    _busy: Busy = Busy(0, None, 0)
+    _pss_bytes: int = 0
+    _hot: bool = False
+    starting: list[str] = field(default_factory=lambda: ["The box is starting."])
+    """Why the box is not ready yet; emptied by whoever starts it."""
+
+    async def run(self) -> None:
+        """Sample for ever."""
+        while True:
+            await self.sample()
+            await asyncio.sleep(SAMPLE_S)
+
+    async def sample(self) -> None:
+        """Take one sample of everything and set the gauges."""
+        backlogs, refusals = await self.on.db.read(
+            lambda c: (jobs.backlogs(c), _recent_refusals(c, self.on.now_us() - _REFUSAL_DAYS_US))
+        )
+        now_us = self.on.now_us()
+        self._count(now_us // 60_000_000)
+        oldest = min((each.oldest_us for each in backlogs if each.oldest_us is not None), default=None)
+        self._busy = Busy(
+            waiting=sum(each.waiting + each.running for each in backlogs),
+            oldest_s=None if oldest is None else max(0.0, (now_us - oldest) / 1e6),
+            set_aside=sum(each.dead for each in backlogs) + refusals,
+        )
+        for each in backlogs:
+            metrics.queue_depth.labels(each.step).set(each.waiting + each.running)
+            metrics.dead_letters.labels(each.step).set(each.dead)
+            age = 0.0 if each.oldest_us is None else (now_us - each.oldest_us) / 1e6
+            metrics.queue_oldest_seconds.labels(each.step).set(max(0.0, age))
+        for name in set(self.on.runner.house.steps) - {each.step for each in backlogs}:
+            metrics.queue_depth.labels(name).set(0)
+            metrics.queue_oldest_seconds.labels(name).set(0)
+        await self._probe()
+
+    def lowest_priority(self) -> Priority:
+        """The lowest priority that may be worked on now: a hot box leaves its backlog until it cooled by 5 °C."""
+        return Priority.LIVE if self._hot else Priority.BACKLOG
+
+    async def busy(self) -> Busy:
+        """As sampled last."""
+        return self._busy
+
+    def unready(self) -> list[str]:
+        """Why the box is not ready yet."""
+        return list(self.starting)
+
+    async def look(self, viewer: Viewer) -> Health:
+        """Everything, now."""
+        await self.sample()
+        on = self.on
+        backlogs, priorities, aside = await on.db.read(
+            lambda c: (
+                {each.step: each for each in jobs.backlogs(c)},
+                jobs.waiting_by_priority(c),
+                _set_aside(c, viewer),
+            )
+        )
+        now_us = on.now_us()
+        nodes = []
+        for name, step in on.runner.house.steps.items():
+            found = backlogs.get(name)
+            waiting = found.waiting + found.running if found else 0
+            line = tuple(self._minutes.get(name, ()))
+            rate = sum(line[-_RATE_MINUTES:]) / max(1, min(_RATE_MINUTES, len(line)))
+            oldest_s = (now_us - found.oldest_us) / 1e6 if found and found.oldest_us is not None else None
+            nodes.append(
+                Node(name, step.label, waiting, rate, oldest_s, line, slow=waiting > 20 and (oldest_s or 0) > 60)
+            )
+        budgets = self._budgets()
+        parts = tuple(on.parts())
+        return Health(
+            sentence=_sentence(nodes, budgets, parts, len(aside)),
+            nodes=tuple(nodes),
+            priorities=priorities,
+            set_aside=tuple(aside),
+            budgets=tuple(budgets),
+            parts=parts,
+        )
+
+    async def retry(self, viewer: Viewer, job_id: int) -> None:
+        """Do a buried job again, before all else."""
+        if await self._again(viewer, "j.id = :job", {"job": job_id}) == 0:
+            raise NotFound("there is no such job set aside")
+
+    async def retry_all(self, viewer: Viewer, *, step: str = "") -> int:
+        """All buried jobs, or those of one step."""
+        return await self._again(viewer, "(:step = '' OR j.step = :step)", {"step": step})
+
+    async def _again(self, viewer: Viewer, where: str, values: Mapping[str, object]) -> int:
+        if viewer.role is Role.GUEST:
+            raise Forbidden("a guest cannot do this")
+        spool, now_us = self.on.spool, self.on.now_us()
+
+        def again(connection: Connection) -> int:
+            rows = jobs.dead_where(connection, where, values)
+            for capture_id, kind, step in rows:
+                spool.requeue(connection, capture_id=capture_id, kind=Kind(kind), step=step, at_us=now_us)
+            return len(rows)
+
+        return await self.on.db.write(again)
+
+    def _count(self, minute: int) -> None:
+        steps = self.on.runner.house.steps
+        passed = max(0, minute - self._minute) if self._minute else 0
+        self._minute = minute
+        for name in steps:
+            line = self._minutes.setdefault(name, deque([0], maxlen=_LINE_MINUTES))
+            line.extend([0] * min(passed, _LINE_MINUTES))
+            done = self.on.runner.done.get(name, 0)
+            line[-1] += done - self._counted.get(name, 0)
+            self._counted[name] = done
+
+    async def _probe(self) -> None:
+        on = self.on
+        pids = [os.getpid(), *(slot.pid for slot in on.workers.status() if slot.pid)]
+        self._pss_bytes = await asyncio.to_thread(probes.proportional_bytes, pids)
+        metrics.memory_bytes.labels("all").set(self._pss_bytes)
+        celsius = await asyncio.to_thread(probes.temperature_c)
+        if celsius is not None:
+            metrics.temperature_celsius.set(celsius)
+            self._hot = celsius > on.temperature_c - (_HOT_MARGIN_C if self._hot else 0)
+        try:
+            metrics.disk_free_bytes.set((await asyncio.to_thread(probes.disk, on.home)).free)
+        except OSError as error:
+            raise HearthlogError("the data folder cannot be asked for its space", code="disk-error") from error
+
+    def _budgets(self) -> list[Budget]:
+        on = self.on
+        disk = probes.disk(on.home)
+        used_mb = self._pss_bytes / 1e6
+        found = [
+            Budget("memory", "Memory", round(used_mb), on.memory_mb, "MB", over=used_mb > on.memory_mb),
+            Budget(
+                "disk",
+                "Disk",
+                round((disk.total - disk.free) / 1e9, 1),
+                round(disk.total / 1e9, 1),
+                "GB",
+                over=self.on.spool.free_floor_bytes > disk.free,
+            ),
+        ]
+        celsius = probes.temperature_c()
+        if celsius is not None:
+            found.append(Budget("temperature", "Temperature", round(celsius), on.temperature_c, "°C", over=self._hot))
+        return found
+
+
+def _sentence(nodes: Sequence[Node], budgets: Sequence[Budget], parts: Sequence[Part], aside: int) -> str:
+    troubles = [part.detail.rstrip(".") for part in parts if part.state == "look"]
+    troubles += [f"{budget.label} is over its limit" for budget in budgets if budget.over]
+    slowest = max((node for node in nodes if node.oldest_s is not None), key=lambda n: n.oldest_s or 0, default=None)
+    said = "; ".join(troubles) + "." if troubles else "Everything is stored."
+    if slowest is not None and (slowest.oldest_s or 0) > 60:
+        minutes = round((slowest.oldest_s or 0) / 60)
+        said += f" {slowest.label} is about {minutes} minute{'s' if minutes != 1 else ''} behind"
+        said += f"; {aside} thing{'s were' if aside != 1 else ' was'} set aside." if aside else "."
+    elif aside:
+        said += f" {aside} thing{'s were' if aside != 1 else ' was'} set aside."
+    elif not troubles:
+        said += " All caught up."
+    return said
+
+
+def _recent_refusals(connection: Connection, since_us: int) -> int:
+    return int(connection.execute("SELECT count(*) FROM refusal WHERE at_us >= ?", (since_us,)).fetchone()[0])
+
+
+def _set_aside(connection: Connection, viewer: Viewer) -> list[SetAside]:
+    found = [
+        SetAside(
+            id=str(dead.id),
+            what=dead.step,
+            memory=dead.capture_uid,
+            device=dead.device or "",
+            source_name=dead.source_name,
+            code=dead.code,
+            reason=dead.reason,
+            hint=dead.hint,
+            tries=dead.tries,
+            at_us=dead.queued_at_us,
+            can_retry=viewer.role is not Role.GUEST,
+        )
+        for dead in jobs.dead(connection, viewer, limit=150)
+    ]
+    if viewer.role is not Role.GUEST:
+        rows = connection.execute("SELECT * FROM refusal ORDER BY id DESC LIMIT 50").fetchall()
+        found += [
+            SetAside(
+                id=f"refusal-{row['id']}",
+                what=row["lane"],
+                memory="",
+                device=row["device"],
+                source_name=row["source_name"],
+                code=row["code"],
+                reason=row["reason"],
+                hint=row["hint"],
+                tries=1,
+                at_us=row["at_us"],
+                can_retry=False,
+            )
+            for row in rows
+        ]
+    return sorted(found, key=lambda each: -each.at_us)

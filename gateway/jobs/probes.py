@@ -1,0 +1,49 @@
+"""What the box itself tells: memory, temperature, disk. Each answers None where the box does not say."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_THERMAL = Path("/sys/class/thermal")
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The file system where the data lies, in bytes."""
+
+    total: int
+    free: int
+
+
+def disk(folder: Path) -> Disk:
+    """Raises OSError when the folder cannot be asked."""
+    usage = shutil.disk_usage(folder)
+    return Disk(total=usage.total, free=usage.free)
+
+
+def temperature_c(root: Path = _THERMAL) -> float | None:
+    """The hottest of the processor's sensors, in °C."""
+    found: list[float] = []
+    for zone in sorted(root.glob("thermal_zone*")):
+        try:
+            found.append(int((zone / "temp").read_text()) / 1_000)
+        except (OSError, ValueError):
+            continue  # a sensor that cannot be read says nothing
+    return max(found, default=None)
+
+
+def proportional_bytes(pids: Iterable[int]) -> int:
+    """Memory of processes without counting shared pages twice (PSS); those that are gone count nothing."""
+    total = 0
+    for pid in pids:
+        try:
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue  # it ended meanwhile
+        for line in rollup.splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) * 1_024
+    return total

@@ -1,0 +1,131 @@
+"""Make room by rules that the owner saw: by age, by size, and below the free-space floor. Service goes last.
+
+Only originals go; what was understood of them stays and is still found. Pinned memories keep theirs. The order is
+always the same: folded still scenes first, then the oldest. `preview` tells what `sweep` would take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.config import Storage
+from gateway.jobs import probes
+from gateway.store import changes
+from gateway.store.blobs import BlobFolder
+from gateway.store.db import Connection, Database
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 60.0
+_BATCH = 200
+_DAY_US = 86_400_000_000
+_LEDGER_HASH_DAYS = 30
+_KEEP_CHANGES = 200_000
+
+_OLDEST = """
+SELECT b.id, b.name, b.body_bytes, max(c.captured_at_us) AS newest, min(u.folded = '') AS stands
+FROM blob AS b JOIN capture AS c ON c.blob = b.id LEFT JOIN understood AS u ON u.capture = c.id
+WHERE NOT EXISTS (SELECT 1 FROM capture AS p WHERE p.blob = b.id AND p.pinned = 1)
+GROUP BY b.id HAVING newest < :before AND (:folded_only = 0 OR stands = 0)
+ORDER BY stands, newest LIMIT :limit
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would go now, and why."""
+
+    originals: int
+    bytes: int
+    why: str
+    """`age`, `size`, `still`, `floor`, or empty when nothing would go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """`await Retention(…).run()` keeps the rules until it is cancelled."""
+
+    db: Database
+    folder: BlobFolder
+    home: Path
+    rules: Storage
+    now_us: Callable[[], int]
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            await self.sweep()
+            await asyncio.sleep(EVERY_S)
+
+    async def preview(self) -> Preview:
+        """What the next sweep takes first; nothing is touched."""
+        for why, doomed in await self._doomed():
+            if doomed:
+                return Preview(len(doomed), sum(each[2] for each in doomed), why)
+        return Preview(0, 0, "")
+
+    async def sweep(self) -> int:
+        """Keep the rules once. Returns how many originals went."""
+        await self.db.write(self._housekeep)
+        went = 0
+        for why, doomed in await self._doomed():
+            if doomed:
+                log.info("originals go", extra={"why": why, "originals": len(doomed)})
+                await self._take(doomed)
+                went += len(doomed)
+        return went
+
+    async def _doomed(self) -> list[tuple[str, list[tuple[int, str, int]]]]:
+        rules, now = self.rules, self.now_us()
+        found: list[tuple[str, list[tuple[int, str, int]]]] = []
+        if rules.still_days:
+            found.append(("still", await self._oldest(now - rules.still_days * _DAY_US, folded_only=True)))
+        if rules.keep_days:
+            found.append(("age", await self._oldest(now - rules.keep_days * _DAY_US)))
+        if rules.keep_gb:
+            held = await self.db.read(lambda c: int(c.execute("SELECT total(body_bytes) FROM blob").fetchone()[0]))
+            found.append(("size", _enough(await self._oldest(now), held - int(rules.keep_gb * 1e9))))
+        free = (await asyncio.to_thread(probes.disk, self.home)).free
+        found.append(("floor", _enough(await self._oldest(now), rules.free_floor_mb * 1_000_000 - free)))
+        return found
+
+    async def _oldest(self, before_us: int, *, folded_only: bool = False) -> list[tuple[int, str, int]]:
+        values = {"before": before_us, "folded_only": int(folded_only), "limit": _BATCH}
+        return await self.db.read(
+            lambda c: [(row["id"], row["name"], row["body_bytes"]) for row in c.execute(_OLDEST, values).fetchall()]
+        )
+
+    async def _take(self, doomed: Sequence[tuple[int, str, int]]) -> None:
+        def forget(connection: Connection) -> None:
+            for blob_id, _, _ in doomed:
+                for row in connection.execute("SELECT uid FROM capture WHERE blob = ?", (blob_id,)).fetchall():
+                    changes.append(
+                        connection, entity="memory", entity_id=row["uid"], operation="put", at_us=self.now_us()
+                    )
+                connection.execute("UPDATE capture SET blob = NULL WHERE blob = ?", (blob_id,))
+                connection.execute("DELETE FROM blob WHERE id = ?", (blob_id,))
+
+        await self.db.write(forget)
+        await asyncio.to_thread(self.folder.remove, *(name for _, name, _ in doomed))
+
+    def _housekeep(self, connection: Connection) -> None:
+        now = self.now_us()
+        connection.execute(
+            "UPDATE ledger SET hash = NULL WHERE hash IS NOT NULL AND at_us < ?", (now - _LEDGER_HASH_DAYS * _DAY_US,)
+        )
+        changes.compact(connection, keep=_KEEP_CHANGES)
+
+
+def _enough(oldest: Sequence[tuple[int, str, int]], need_bytes: int) -> list[tuple[int, str, int]]:
+    """As many of the first ones as it takes to give `need_bytes` back."""
+    taken: list[tuple[int, str, int]] = []
+    for each in oldest:
+        if need_bytes <= 0:
+            break
+        taken.append(each)
+        need_bytes -= each[2]
+    return taken
