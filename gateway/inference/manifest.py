@@ -17,6 +17,7 @@ TIERS = ("small", "standard")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_MADE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}){0,3}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_FILE_BYTES = 2 << 30
 _MAX_MANIFEST_BYTES = 64 << 10
@@ -56,7 +57,8 @@ class Build:
     recipe: str
     """Name of a recipe in `gateway.inference.build`."""
     makes: tuple[str, ...]
-    """Names of the files it makes. Their hashes are of this machine's own build: the receipt holds them."""
+    """Names of the files it makes, below the model's folder. Their hashes are of this machine's own build: the
+    receipt holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ def _build(entry: object) -> Build:
     table = _table(entry, "build")
     _only(table, Build)
     makes = _texts(table, "makes", ())
-    if not makes or not all(_FILE_NAME.fullmatch(name) for name in makes):
+    if not makes or not all(_MADE_NAME.fullmatch(name) for name in makes):
         raise ValueError("build.makes must list file names")
     return Build(recipe=_text(table, "recipe", _NAME), makes=makes)
 
