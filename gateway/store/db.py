@@ -119,7 +119,8 @@ class Database:
                 if work is None:
                     open_ = False
                     break
-                batch.append(work)
+                if work.future.set_running_or_notify_cancel():  # else its caller was cancelled before it began
+                    batch.append(work)
                 if len(batch) >= _BATCH:
                     break
                 try:
