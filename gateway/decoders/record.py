@@ -3,7 +3,7 @@
 Little-endian: a header of 48 bytes with its own CRC-32, a CBOR map `meta`, the body, SHA-256 of the body, CRC-32 of
 everything before. `decode_record` checks all of it; what the body holds is the business of its kind's decoder.
 Checks come in one fixed order, so that every reader of the format gives the same code for the same bytes:
-size, magic, header CRC, version, kind, flags, sequence, time, lengths, commit mark, hash, meta.
+magic, header CRC, sequence, time, whole size, version, kind, flags, lengths, commit mark, hash, meta.
 """
 
 from __future__ import annotations
@@ -96,8 +96,6 @@ class Record:
 
 def decode_header(data: bytes) -> Header:
     """Read and check the header, and that `data` is as long as it says. Raises `BadRecord`."""
-    if len(data) > MAX_RECORD_BYTES:
-        raise BadRecord(f"a record of {len(data)} bytes; the limit is {MAX_RECORD_BYTES}", code="too-big")
     if len(data) < HEADER_BYTES:
         raise BadRecord(f"only {len(data)} bytes; a record's header has {HEADER_BYTES}", code="bad-length")
     magic, version, kind, flags, meta_bytes, reserved, body_bytes, *name, crc = _HEADER.unpack_from(data)
@@ -111,6 +109,8 @@ def decode_header(data: bytes) -> Header:
     if mono_us > MAX_MONO_US:
         raise BadRecord("the time since boot is out of range", code="bad-time")
     key = RecordKey(boot_id=boot_id, boot_counter=boot_counter, sequence=sequence, mono_us=mono_us)
+    if len(data) > MAX_RECORD_BYTES:
+        raise BadRecord(f"a record of {len(data)} bytes; the limit is {MAX_RECORD_BYTES}", code="too-big", key=key)
     if version != VERSION:
         raise BadRecord(f"record version {version}; this gateway reads {VERSION}", code="bad-version", key=key)
     if kind not in _KINDS:

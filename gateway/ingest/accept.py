@@ -1,0 +1,356 @@
+"""The one gate: whatever comes in, by whichever way, is checked, dated and made durable here.
+
+A receipt is given only once the bytes and their rows are on the disk, so whoever holds one may tell the sender.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway import metrics, spool
+from gateway.decoders.contents import Telemetry, read_contents
+from gateway.decoders.decoder import Decoder
+from gateway.decoders.notes import Anchor, Lost
+from gateway.decoders.record import BadRecord, Record, decode_record
+from gateway.entities import (
+    AiUsage,
+    CapturedAt,
+    Decoded,
+    Device,
+    Lane,
+    Priority,
+    Privacy,
+    RecordKey,
+    TimeSource,
+)
+from gateway.errors import HearthlogError, Rejected, Retryable
+from gateway.ingest.clock import UNCERTAIN_US, Told, plausible, settle
+from gateway.ingest.dating import Dating
+from gateway.spool import Arrival, Put, Spool, Verdict
+from gateway.store import boots, devices
+from gateway.store.boots import Tie
+from gateway.store.db import Connection
+
+log = logging.getLogger(__name__)
+
+BACKLOG_AGE_US = 600_000_000
+"""What was taken longer ago than this is caught up with after what is happening now."""
+SAME_FRAME_US = 10_000_000
+"""Equal bytes from one camera within this are one frame that came twice."""
+PLAIN_ERROR_US = 5_000_000
+"""A plain frame is sent as it is taken."""
+_UNKNOWN_RETRY_MS = 300_000
+_DEVICE_FRESH_S = 1.0
+
+
+class Outcome(StrEnum):
+    """What became of a message or a file."""
+
+    STORED = "stored"
+    REPEATED = "repeated"
+    REFUSED = "refused"
+    """For ever: the sender must not try again."""
+    LATER = "later"
+    """Not durable and not refused: the sender tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The gate's answer. `key` is absent when the message has no name that could be answered by."""
+
+    outcome: Outcome
+    key: RecordKey | None = None
+    uid: str = ""
+    code: str = ""
+    reason: str = ""
+    hint: str = ""
+    retry_ms: int | None = None
+    """Set with LATER only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whose memory it becomes."""
+
+    owner: str
+    privacy: Privacy = Privacy.PRIVATE
+    ai_usage: AiUsage = AiUsage.CHAT
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """What the gate must know of the house."""
+
+    zone: str
+    """IANA name."""
+    accept_unknown: bool
+    """Whether a device that nobody added may send."""
+    session_expiry_us: int = 86_400_000_000
+    """How long the broker keeps a plain frame: a redelivered one is looked for that far back."""
+
+
+class Gate:
+    """One a process. Its methods may run at the same time: that is what makes commits come in groups."""
+
+    def __init__(
+        self, inner: Spool, dating: Dating, settings: GateSettings, *, now_us: Callable[[], int] | None = None
+    ) -> None:
+        self._spool = inner
+        self._dating = dating
+        self._settings = settings
+        self._now_us = now_us or (lambda: time.time_ns() // 1_000)
+        self._devices: dict[str, tuple[float, Device]] = {}
+
+    async def accept_record(self, device: str, payload: bytes) -> Receipt:
+        """One record of the record lane. Never raises for what is in `payload` nor for a disk in trouble."""
+        at_us = self._now_us()
+        key: RecordKey | None = None
+        try:
+            metrics.received.labels(Lane.RECORD, (await self._device(device, Lane.RECORD, at_us)).id).inc()
+            record = decode_record(payload)
+            key = record.key
+            return await self._record(device, record, at_us)
+        except HearthlogError as error:
+            if isinstance(error, BadRecord):
+                key = error.key
+            elif key is None:
+                key = _named(payload)
+            return await self._turned_away(error, key=key, lane=Lane.RECORD, device=device, size=len(payload))
+
+    async def accept_plain(
+        self, device: str, payload: bytes, *, decoder: Decoder, source_name: str, redelivered: bool = False
+    ) -> Receipt:
+        """One frame or recording of the plain lane. Never raises, as above."""
+        at_us = self._now_us()
+        try:
+            known = await self._device(device, Lane.PLAIN, at_us)
+            metrics.received.labels(Lane.PLAIN, known.id).inc()
+            decoded = decoder.decode(payload)
+            back_us = self._settings.session_expiry_us if redelivered else SAME_FRAME_US
+            put = await self._spool.put(
+                Arrival(
+                    decoded=decoded,
+                    owner=known.owner,
+                    privacy=known.privacy,
+                    ai_usage=known.ai_usage,
+                    captured_at=self._arrival_time(decoded, at_us),
+                    received_at_us=at_us,
+                    lane=Lane.PLAIN,
+                    device=device,
+                    source_name=source_name,
+                    same_since_us=at_us - back_us,
+                )
+            )
+            return self._given(put, lane=Lane.PLAIN, device=device)
+        except HearthlogError as error:
+            return await self._turned_away(
+                error, lane=Lane.PLAIN, device=device, source_name=source_name, size=len(payload)
+            )
+
+    async def accept_file(
+        self,
+        data: bytes,
+        *,
+        decoder: Decoder,
+        sender: Sender,
+        name: str,
+        lane: Lane = Lane.FOLDER,
+        named_time: CapturedAt | None = None,
+    ) -> Receipt:
+        """A file of a person. `named_time` is used when the bytes carry no time. The same bytes again are a repeat."""
+        at_us = self._now_us()
+        try:
+            metrics.received.labels(lane, "").inc()
+            decoded = decoder.decode(data)
+            captured_at = decoded.captured_at or named_time or CapturedAt(at_us, TimeSource.ARRIVAL, UNCERTAIN_US)
+            put = await self._spool.put(
+                Arrival(
+                    decoded=decoded,
+                    owner=sender.owner,
+                    privacy=sender.privacy,
+                    ai_usage=sender.ai_usage,
+                    captured_at=self._settled(captured_at),
+                    received_at_us=at_us,
+                    lane=lane,
+                    source_name=name,
+                    priority=Priority.BACKLOG if lane is Lane.FOLDER else Priority.LIVE,
+                    same_since_us=0,
+                )
+            )
+            return self._given(put, lane=lane, device="")
+        except HearthlogError as error:
+            return await self._turned_away(error, lane=lane, device="", source_name=name, size=len(data))
+
+    async def tie(self, device: str, boot_id: bytes, tie: Tie) -> None:
+        """Something else told how a boot's clock stands (a hello). Raises Retryable."""
+        if await self._spool.db.write(lambda c: boots.add_tie(c, tie, device=device, boot_id=boot_id)):
+            self._dating.learnt(device)
+
+    async def _record(self, device: str, record: Record, at_us: int) -> Receipt:
+        contents = read_contents(record)
+        if not isinstance(contents, Decoded):
+            return await self._note(device, record, contents, at_us)
+        known_device = await self._device(device, Lane.RECORD, at_us)
+        known = await self._dating.known(device, record.key)
+        told = Told.of(record.meta, mono_us=record.mono_us, received_at_us=at_us)
+        captured_at = self._dating.date(told, known)
+        put = await self._spool.put(
+            Arrival(
+                decoded=contents,
+                owner=known_device.owner,
+                privacy=known_device.privacy,
+                ai_usage=known_device.ai_usage,
+                captured_at=captured_at,
+                received_at_us=at_us,
+                lane=Lane.RECORD,
+                device=device,
+                record=record.key,
+                record_hash=record.body_sha256,
+                source_name=f"boot {record.boot_counter}, record {record.sequence}",
+                priority=Priority.BACKLOG if at_us - captured_at.at_us > BACKLOG_AGE_US else Priority.LIVE,
+            )
+        )
+        if put.verdict is Verdict.STORED:
+            await self._dating.check(device, record.key, known)
+        return self._given(put, lane=Lane.RECORD, device=device, key=record.key)
+
+    async def _note(self, device: str, record: Record, note: Telemetry | Anchor | Lost, at_us: int) -> Receipt:
+        """What a camera says of itself: its rows and the ledger line in one transaction."""
+        known = await self._dating.known(device, record.key)
+
+        def date(mono_us: int, received_at_us: int) -> CapturedAt:
+            return self._dating.date(Told(mono_us, received_at_us), known)
+
+        def take(connection: Connection) -> Put:
+            line = spool.ledger_line(connection, device=device, key=record.key)
+            if line is not None and line[1] == "stored":
+                same = line[0] is None or line[0] == record.body_sha256
+                return Put(Verdict.REPEATED if same else Verdict.CONFLICT)
+            match note:
+                case Telemetry():
+                    _keep_telemetry(connection, device, record, note, at_us)
+                case Anchor() if plausible(note.utc_us, at_us):
+                    tie = Tie(note.mono_us, note.utc_us, note.err_us, TimeSource.DEVICE_SYNCED)
+                    boots.add_tie(connection, tie, device=device, boot_id=note.boot_id)
+                case Lost():
+                    for first, last in note.ranges:
+                        lost = boots.Lost(device, record.boot_id, first, last, note.why, note.from_us, note.to_us)
+                        boots.put_gap(connection, lost, date, at_us=at_us)
+                case _:
+                    log.info("anchor not believed", extra={"device": device})
+            spool.write_ledger(connection, device=device, key=record.key, body_hash=record.body_sha256, at_us=at_us)
+            return Put(Verdict.STORED)
+
+        put = await self._spool.db.write(take)
+        if put.verdict is Verdict.STORED and isinstance(note, Anchor):
+            self._dating.learnt(device)
+        if put.verdict is Verdict.CONFLICT:
+            raise BadRecord("this number was used before for another record", code="conflict", key=record.key)
+        return self._given(put, lane=Lane.RECORD, device=device, key=record.key)
+
+    def _given(self, put: Put, *, lane: Lane, device: str, key: RecordKey | None = None) -> Receipt:
+        match put.verdict:
+            case Verdict.STORED:
+                metrics.stored.labels(lane, device).inc()
+                return Receipt(Outcome.STORED, key=key, uid=put.uid)
+            case Verdict.REPEATED:
+                metrics.repeated.labels(lane).inc()
+                return Receipt(Outcome.REPEATED, key=key, uid=put.uid)
+            case Verdict.CONFLICT:
+                metrics.rejected.labels(lane, "conflict").inc()
+                log.warning("conflict", extra={"device": device, "lane": lane})
+                reason = "this number was used before for another record"
+                return Receipt(Outcome.REFUSED, key=key, code="conflict", reason=reason)
+
+    async def _turned_away(
+        self,
+        error: HearthlogError,
+        *,
+        lane: Lane,
+        device: str,
+        size: int,
+        key: RecordKey | None = None,
+        source_name: str = "",
+    ) -> Receipt:
+        """Write a refusal down, or say that it may be tried again."""
+        if not isinstance(error, Rejected):
+            return _later(error, key)
+        metrics.rejected.labels(lane, error.code).inc()
+        log.info("refused", extra={"lane": lane, "device": device, "code": error.code})
+        at_us = self._now_us()
+        about = {"source_name": source_name or (f"record {key.sequence}" if key else ""), "body_bytes": size}
+
+        def write(connection: Connection) -> None:
+            spool.refuse(connection, lane=lane, device=device, error=error, about=about, at_us=at_us)
+            if key is not None and error.code not in _NOT_THE_RECORDS_FAULT:
+                line = spool.ledger_line(connection, device=device, key=key)
+                if line is None:
+                    spool.write_ledger(connection, device=device, key=key, body_hash=b"", at_us=at_us, code=error.code)
+
+        try:
+            await self._spool.db.write(write)
+        except HearthlogError as trouble:
+            return _later(trouble, key)
+        retry_ms = _UNKNOWN_RETRY_MS if error.code == "unknown-device" and lane is Lane.RECORD else None
+        outcome = Outcome.REFUSED if retry_ms is None else Outcome.LATER
+        return Receipt(outcome, key=key, code=error.code, reason=error.what, hint=error.hint, retry_ms=retry_ms)
+
+    async def _device(self, device: str, lane: Lane, at_us: int) -> Device:
+        """The device's row, not older than a second. Raises Rejected for one that nobody added, where that matters."""
+        held = self._devices.get(device)
+        if held is not None and time.monotonic() - held[0] < _DEVICE_FRESH_S:
+            return held[1]
+        found = await self._spool.db.read(lambda c: devices.get(c, device))
+        if found is None:
+            if not self._settings.accept_unknown:
+                raise Rejected(
+                    "nobody added this camera", code="unknown-device", where=device, hint="Add it under Devices"
+                )
+            found = await self._spool.db.write(lambda c: devices.add(c, device, lane=lane, at_us=at_us))
+        if len(self._devices) >= 1_024:
+            self._devices.clear()
+        self._devices[device] = (time.monotonic(), found)
+        return found
+
+    def _arrival_time(self, decoded: Decoded, at_us: int) -> CapturedAt:
+        """A plain frame's own time if it has one that can be, else its arrival."""
+        own = self._settled(decoded.captured_at) if decoded.captured_at is not None else None
+        if own is not None and abs(at_us - own.at_us) <= BACKLOG_AGE_US:
+            return own
+        return CapturedAt(at_us, TimeSource.ARRIVAL, PLAIN_ERROR_US, self._settings.zone)
+
+    def _settled(self, captured_at: CapturedAt) -> CapturedAt:
+        return settle(captured_at, self._settings.zone)
+
+
+_NOT_THE_RECORDS_FAULT = {"unknown-device", "conflict"}
+
+
+def _later(error: HearthlogError, key: RecordKey | None) -> Receipt:
+    retry_ms = error.retry_ms if isinstance(error, Retryable) else 60_000
+    log.warning("not taken in", extra={"code": error.code})
+    return Receipt(Outcome.LATER, key=key, code=error.code, reason=error.what, hint=error.hint, retry_ms=retry_ms)
+
+
+def _named(payload: bytes) -> RecordKey | None:
+    """The key of a record that was turned away before it was read; absent when it cannot be read either."""
+    try:
+        return decode_record(payload).key
+    except BadRecord as error:
+        return error.key
+
+
+def _keep_telemetry(connection: Connection, device: str, record: Record, note: Telemetry, at_us: int) -> None:
+    """Into the device's status, unless a later record's is there already: arrival order does not matter."""
+    found = devices.get(connection, device)
+    if found is None:
+        return
+    held = found.status.get("telemetry_order", [-1, -1])
+    order = [record.boot_counter, record.sequence]
+    if order > held:
+        status = {**found.status, "telemetry": dict(note.values), "telemetry_order": order}
+        devices.set_status(connection, device, status, at_us=at_us)
