@@ -20,6 +20,8 @@ Point: TypeAlias = tuple[float, float]
 Colour: TypeAlias = tuple[int, int, int]
 Grid: TypeAlias = NDArray[np.float32]
 
+_SPACE = 0.42
+"""Between words, of the size: wide, so that a reader of print sees it."""
 _LIGHT = (-0.55, -0.83)
 
 
@@ -103,7 +105,7 @@ class Layer:
         x, y = self._up([at])[0]
         for word in words.split(" "):
             pen.text((x, y), word, fill=(*colour, 255), font=face, stroke_width=stroke, stroke_fill=(*colour, 255))
-            x += face.getlength(word) + size_px * SUPERSAMPLE * 0.42 + 2 * stroke
+            x += face.getlength(word) + (size_px * _SPACE + 2 * bold) * SUPERSAMPLE
 
     def done(self, scale: float = 1.0, *, flip: bool = False) -> Image.Image:
         """The finished picture, RGBA, `scale` times its nominal size, mirrored where `flip`."""
@@ -184,6 +186,17 @@ def limb(joints: Sequence[Point], widths: Sequence[float]) -> list[Point]:
 def font(size_px: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Pillow's own font (Aileron) at this size: the same on every machine."""
     return ImageFont.load_default(size_px)
+
+
+def text_width(words: Sequence[str], size_px: float) -> float:
+    """How wide the widest of these lines is when `Layer.text` writes it."""
+    face = font(size_px * SUPERSAMPLE)
+    return (
+        max(
+            sum(face.getlength(word) / SUPERSAMPLE + size_px * _SPACE + 2 for word in line.split(" ")) for line in words
+        )
+        - size_px * _SPACE
+    )
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:

@@ -29,7 +29,7 @@ class Look:
 
 
 def person(look: Look, pose: str, step: int = 0) -> Layer:
-    """Someone in `pose` (`stand`, `walk`, `carry`, `wave`, `seat`, `sofa`); `step` varies the limbs from frame to frame."""
+    """Someone in `pose`: `stand`, `walk`, `carry`, `wave`, `seat`, `sofa`; `step` moves the limbs a little."""
     layer = Layer(WIDTH_PX, HEIGHT_PX, origin=(0, 14))
     swing = math.sin(step * 1.7) * 7
     cx = WIDTH_PX / 2 + math.sin(step * 0.9) * 2

@@ -113,11 +113,12 @@ def _lit(scene: Scene, camera: str, place: Room) -> Floats:
         return np.repeat(grey[..., None], 3, axis=2)
     day = light.day * (_open_sky() if place.outdoors else _window_light(place))
     glow = light.lamp * _lamp_light(place.lamp)
+    exposure = 1.0 / max(1.0, light.day + 0.62 * light.lamp)
     tints = (
         ((1.0, 1.06), (0.99, 0.86), (0.97, 0.58)) if light.day > 0.3 or light.lamp else ((0.9, 1), (0.96, 1), (1.1, 1))
     )
     for channel, (of_day, of_lamp) in enumerate(tints):
-        colours[..., channel] *= (0.06 + of_day * day + of_lamp * glow) * _vignette()
+        colours[..., channel] *= (0.06 + (of_day * day + of_lamp * glow) * exposure) * _vignette()
     _shine(colours, scene, camera, place)
     np.minimum(colours, 255, out=colours)
     return colours

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from gateway.demo.paint import Colour, Layer, limb, mix, oval, rect, smooth
+from gateway.demo.paint import Colour, Layer, limb, mix, oval, rect, smooth, text_width
 
 BLACK: Colour = (30, 30, 32)
 CARDBOARD: Colour = (200, 154, 98)
 PAPER: Colour = (247, 244, 235)
 INK: Colour = (28, 26, 26)
+_LABEL_PX = 27.0
 
 
 def car(paint: Colour, step: int = 0) -> Layer:
@@ -161,30 +162,28 @@ def plant(step: int = 0) -> Layer:
 
 
 def parcel(lines: Sequence[str], step: int = 0) -> Layer:
-    """A cardboard box with a printed label on its front, 290 × 196 nominal pixels; capitals are 19 high."""
+    """A cardboard box with a printed label on its front, 196 nominal pixels high and as wide as its label needs."""
     del step
-    layer = Layer(292, 200)
-    layer.shadow(oval(146, 188, 136, 8), blur=5, alpha=150)
-    layer.gradient(
-        [(8, 46), (46, 10), (284, 10), (258, 46)], mix(CARDBOARD, (255, 255, 255), 0.25), CARDBOARD, grain=0.06
-    )
-    layer.gradient(
-        [(258, 46), (284, 10), (284, 150), (258, 190)],
-        mix(CARDBOARD, BLACK, 0.25),
-        mix(CARDBOARD, BLACK, 0.4),
-        grain=0.06,
-    )
-    layer.gradient(rect(8, 46, 258, 190), CARDBOARD, mix(CARDBOARD, BLACK, 0.14), grain=0.06)
-    layer.flat([(112, 46), (142, 10), (172, 10), (146, 46)], (226, 196, 146))
-    layer.flat(rect(112, 46, 146, 62), (226, 196, 146))
-    layer.line([(8, 46), (258, 46), (258, 190)], mix(CARDBOARD, BLACK, 0.4), width=1.2)
-    _label(layer, 18, 66, 232, lines, 27.0)
+    front = max(250.0, text_width(lines, _LABEL_PX) + 34)
+    layer = Layer(round(front) + 42, 200)
+    right = 8 + front
+    light, dark = mix(CARDBOARD, (255, 255, 255), 0.25), mix(CARDBOARD, BLACK, 0.25)
+    layer.shadow(oval(right / 2 + 20, 188, right / 2, 8), blur=5, alpha=150)
+    layer.gradient([(8, 46), (46, 10), (right + 26, 10), (right, 46)], light, CARDBOARD, grain=0.06)
+    side = [(right, 46), (right + 26, 10), (right + 26, 150), (right, 190)]
+    layer.gradient(side, dark, mix(CARDBOARD, BLACK, 0.4), grain=0.06)
+    layer.gradient(rect(8, 46, right, 190), CARDBOARD, mix(CARDBOARD, BLACK, 0.14), grain=0.06)
+    middle = right / 2
+    layer.flat([(middle - 18, 46), (middle + 12, 10), (middle + 42, 10), (middle + 16, 46)], (226, 196, 146))
+    layer.flat(rect(middle - 18, 46, middle + 16, 62), (226, 196, 146))
+    layer.line([(8, 46), (right, 46), (right, 190)], mix(CARDBOARD, BLACK, 0.4), width=1.2)
+    _label(layer, 18, 66, front - 18, lines)
     return layer
 
 
 def note(lines: Sequence[str], paper: Colour = PAPER, *, size_px: float = 25.0) -> Layer:
     """A sheet of paper with printed words, as wide as its longest line."""
-    width = round(max(len(line) for line in lines) * size_px * 0.72 + 34)
+    width = round(text_width(lines, size_px) + 36)
     layer = Layer(width, round(len(lines) * size_px * 1.36 + 34))
     layer.shadow(rect(6, 8, layer.size[0] - 4, layer.size[1] - 4), blur=3, alpha=120)
     layer.gradient(rect(4, 4, layer.size[0] - 6, layer.size[1] - 6), paper, mix(paper, (120, 110, 90), 0.1))
@@ -195,16 +194,17 @@ def note(lines: Sequence[str], paper: Colour = PAPER, *, size_px: float = 25.0) 
 
 
 def sign(lines: Sequence[str], step: int = 0) -> Layer:
-    """A street sign on a post, 260 × 200 nominal pixels."""
+    """A street sign on two posts, 200 nominal pixels high and as wide as its words."""
     del step
-    layer = Layer(264, 204)
-    for x in (40, 224):
+    width = text_width(lines, 33) + 48
+    layer = Layer(round(width), 204)
+    for x in (34, width - 34):
         layer.part(rect(x - 5, 30, x + 5, 200), (96, 96, 98), soft=4)
-    layer.part(rect(6, 10, 258, 76, r=8), (34, 84, 70), soft=5, depth=0.3)
-    frame = rect(12, 16, 252, 70, r=5)
+    layer.part(rect(4, 10, width - 4, 76, r=8), (34, 84, 70), soft=5, depth=0.3)
+    frame = rect(10, 16, width - 10, 70, r=5)
     layer.line([*frame, frame[0]], (240, 240, 232), width=2)
     for row, words in enumerate(lines):
-        layer.text((34, 24 + row * 36), words, 33, (248, 248, 240), bold=0.8)
+        layer.text((24, 24 + row * 36), words, 33, (248, 248, 240), bold=0.8)
     return layer
 
 
@@ -323,8 +323,8 @@ def _wheel(layer: Layer, x: float, y: float, r: float) -> None:
     layer.part(oval(x, y, r * 0.16, r * 0.16), (210, 212, 214), soft=2)
 
 
-def _label(layer: Layer, x: float, y: float, width: float, lines: Sequence[str], size_px: float) -> None:
-    height = len(lines) * size_px * 1.26 + 12
+def _label(layer: Layer, x: float, y: float, width: float, lines: Sequence[str]) -> None:
+    height = len(lines) * _LABEL_PX * 1.26 + 12
     layer.flat(rect(x, y, x + width, y + height, r=3), (252, 251, 246))
     for row, words in enumerate(lines):
-        layer.text((x + 9, y + 6 + row * size_px * 1.26), words, size_px, INK, bold=0.25)
+        layer.text((x + 9, y + 6 + row * _LABEL_PX * 1.26), words, _LABEL_PX, INK, bold=0.25)
