@@ -146,7 +146,7 @@ class Runner:
             step_version=step.version,
             fingerprint=mark,
             at_us=house.now_us(),
-            took_ms=(time.perf_counter() - began) * 1_000,
+            took_ms=sum(context.spent_ms) or (time.perf_counter() - began) * 1_000,
             annotation=note,
             skipped=skip.reason if skip else "",
             skip_code=skip.code if skip else "",

@@ -55,6 +55,8 @@ class Context:
     priority: Priority
     used: list[Provenance] = field(default_factory=list)
     """Models that answered so far; the first is the one the annotation names."""
+    spent_ms: list[float] = field(default_factory=list)
+    """What each of them took, waiting not counted."""
 
     async def infer(self, task: str, capture: Capture, params: Json | None = None) -> Json:
         """Ask a model about the capture's blob. Raises ModelMissing, Unreadable, WorkerFailed, NotFound; Skip when
@@ -64,12 +66,14 @@ class Context:
             raise Skip("the original is no longer kept", code="original-gone")
         reply = await self.workers.run(task, capture.blob, params=params or {}, priority=self.priority)
         self.used.append(reply.provenance)
+        self.spent_ms.append(reply.took_ms)
         return reply.data
 
     async def embed(self, text: str) -> Json:
         """Ask the model of text vectors about one text."""
         reply = await self.workers.run("embed-text", params={"texts": [text]}, priority=self.priority)
         self.used.append(reply.provenance)
+        self.spent_ms.append(reply.took_ms)
         return reply.data
 
     def said(self, step: str) -> Json | None:

@@ -130,7 +130,7 @@ def alike(connection: Connection, capture: Capture, likeness: bytes, *, limit: i
     found: dict[int, Capture] = {}
     for part in range(4):
         rows = connection.execute(
-            f"SELECT {COLUMNS} FROM likeness AS l JOIN {FROM} ON c.id = l.capture"
+            f"SELECT {COLUMNS} FROM {FROM} JOIN likeness AS l ON l.capture = c.id"
             " WHERE l.part = ? AND l.band = ? AND c.id < ? AND c.owner = ? AND c.deleted_at_us IS NULL LIMIT ?",
             (part, int.from_bytes(likeness[2 * part : 2 * part + 2], "big"), capture.id, capture.owner, limit),
         ).fetchall()

@@ -15,6 +15,8 @@ from gateway.pipeline.step import Context, Step
 COVERED_CONTRAST = 6.0
 BLURRED_SHARPNESS = 12.0
 OVEREXPOSED_SHARE = 0.6
+PAGE_SHARPNESS = 150.0
+"""A page of print is as bright, and sharp."""
 
 
 async def run(capture: Capture, ctx: Context) -> Annotation:
@@ -45,7 +47,7 @@ def light_of(seen: Json) -> str:
 
 def fault_of(seen: Json) -> str:
     """What is wrong with the picture; empty when nothing is."""
-    if seen["bright_share"] > OVEREXPOSED_SHARE:
+    if seen["bright_share"] > OVEREXPOSED_SHARE and seen["sharpness"] < PAGE_SHARPNESS:
         return "overexposed"
     if seen["luma_std"] < COVERED_CONTRAST:
         return "covered"

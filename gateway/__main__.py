@@ -1,0 +1,6 @@
+"""The command `hearthlog`."""
+
+from gateway.cli import main
+
+if __name__ == "__main__":
+    main()
