@@ -1,0 +1,230 @@
+"""Vectors of one embedding space: the protocol of every index over them, and the exact one.
+
+The exact index keeps each vector as int8 with a scale of its own (a cosine is off by about .002), scans in blocks
+that fit a processor's second-level cache, and is always there. What leaves it as an answer is re-scored with the
+float32 vectors that SQLite keeps.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from gateway.errors import HearthlogError
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+Ids: TypeAlias = npt.NDArray[np.int64]
+
+_BLOCK_ROWS = 256
+_SCAN_ALL_ABOVE = 0.3
+"""Share of all vectors from which scanning everything is cheaper than gathering the ones that are asked for."""
+ABSENT = -2.0
+"""Stands for a cosine where there is no vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spaces:
+    """Which embedding spaces are in use now; empty: none is known yet."""
+
+    text: str = ""
+    """Of the meaning of words: captions, print and speech."""
+    image: str = ""
+    """Of the look of a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A neighbour."""
+
+    capture_id: int
+    cosine: float
+
+
+class VectorIndex(Protocol):
+    """An index over one space, by capture id. One suite of tests holds for all of them."""
+
+    async def put(self, ids: Sequence[int], vectors: Floats) -> None:
+        """Keep unit vectors, shape (n, dimensions), one an id; an id that is there gets the new one."""
+
+    async def drop(self, ids: Sequence[int]) -> None:
+        """Forget; ids that are not there are fine."""
+
+    async def nearest(self, query: Floats, *, limit: int, among: Ids | None = None) -> list[Near]:
+        """The nearest by cosine, nearest first, equal ones by falling id; only of `among` (ascending) if given.
+
+        Raises HearthlogError when the index cannot answer.
+        """
+
+    async def holds(self, ids: Sequence[int]) -> list[int]:
+        """Those of `ids` whose vector it really has, proved by reading it."""
+
+
+class Exact:
+    """int8 in memory. The methods without `async` block for milliseconds: call them from a thread."""
+
+    def __init__(self, space: str, dimensions: int, *, capacity: int = 1_024) -> None:
+        self.space = space
+        self.dimensions = dimensions
+        self._lock = threading.Lock()
+        self._codes = np.empty((capacity, dimensions), np.int8)
+        self._scales = np.empty(capacity, np.float32)
+        self._ids = np.empty(capacity, np.int64)
+        self._count = 0
+        self._order: Ids | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="vectors")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def close(self) -> None:
+        """Let the thread go."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def thread(self) -> ThreadPoolExecutor:
+        """The one thread that heavy arithmetic runs in."""
+        return self._thread
+
+    def ids(self) -> Ids:
+        """What is in it, ascending."""
+        with self._lock:
+            held: Ids = self._ids[self._sorted()]
+            return held
+
+    def insert(self, ids: Sequence[int] | Ids, vectors: Floats) -> None:
+        """`put`, at once. Raises HearthlogError for vectors of another length."""
+        if vectors.ndim != 2 or vectors.shape != (len(ids), self.dimensions):
+            raise HearthlogError("a vector has another length than its space", code="vector-shape", where=self.space)
+        codes, scales = quantise(vectors)
+        numbers = np.asarray(ids, np.int64)
+        with self._lock:
+            slots = self._slots(numbers)
+            fresh = slots < 0
+            self._reserve(self._count + int(fresh.sum()))
+            slots[fresh] = np.arange(self._count, self._count + int(fresh.sum()))
+            self._codes[slots], self._scales[slots], self._ids[slots] = codes, scales, numbers
+            if fresh.any():
+                self._count += int(fresh.sum())
+                self._order = None
+
+    def remove(self, ids: Sequence[int] | Ids) -> None:
+        """`drop`, at once."""
+        with self._lock:
+            slots = self._slots(np.asarray(ids, np.int64))
+            keep = np.ones(self._count, bool)
+            keep[slots[slots >= 0]] = False
+            left = int(keep.sum())
+            for column in (self._codes, self._scales, self._ids):
+                column[:left] = column[: self._count][keep]
+            self._count, self._order = left, None
+
+    def cosines(self, query: Floats, among: Ids | None = None) -> Floats:
+        """Cosines with `among` (ascending), ABSENT where there is no vector; without it, with everything by id."""
+        with self._lock:
+            order = self._sorted()
+            if among is None:
+                whole: Floats = self._scan_all(query)[order]
+                return whole
+            out = np.full(len(among), ABSENT, np.float32)
+            if not self._count or not len(among):
+                return out
+            found = np.minimum(np.searchsorted(self._ids, among, sorter=order), self._count - 1)
+            slots = order[found]
+            there = self._ids[slots] == among
+            if there.sum() > _SCAN_ALL_ABOVE * self._count:
+                out[there] = self._scan_all(query)[slots[there]]
+            else:
+                out[there] = self._scan(query, slots[there])
+            return out
+
+    async def put(self, ids: Sequence[int], vectors: Floats) -> None:
+        """See VectorIndex."""
+        self.insert(ids, vectors)
+
+    async def drop(self, ids: Sequence[int]) -> None:
+        """See VectorIndex."""
+        self.remove(ids)
+
+    async def nearest(self, query: Floats, *, limit: int, among: Ids | None = None) -> list[Near]:
+        """See VectorIndex. Cosines are those of the int8 vectors."""
+        ids = self.ids() if among is None else among
+        cosines = self.cosines(query, ids)
+        return [Near(int(ids[n]), float(cosines[n])) for n in top(cosines, ids, limit)]
+
+    async def holds(self, ids: Sequence[int]) -> list[int]:
+        """See VectorIndex."""
+        with self._lock:
+            slots = self._slots(np.asarray(ids, np.int64))
+        return [number for number, slot in zip(ids, slots, strict=True) if slot >= 0]
+
+    def _sorted(self) -> Ids:
+        if self._order is None:
+            self._order = np.argsort(self._ids[: self._count], kind="stable")
+        return self._order
+
+    def _slots(self, ids: Ids) -> Ids:
+        if not self._count:
+            return np.full(len(ids), -1, np.int64)
+        order = self._sorted()
+        found = order[np.minimum(np.searchsorted(self._ids, ids, sorter=order), self._count - 1)]
+        return np.where(self._ids[found] == ids, found, -1)
+
+    def _reserve(self, count: int) -> None:
+        if count <= len(self._ids):
+            return
+        room = max(count, len(self._ids) * 3 // 2)
+        codes, scales, ids = self._codes, self._scales, self._ids
+        self._codes = np.empty((room, self.dimensions), np.int8)
+        self._scales, self._ids = np.empty(room, np.float32), np.empty(room, np.int64)
+        for new, old in ((self._codes, codes), (self._scales, scales), (self._ids, ids)):
+            new[: self._count] = old[: self._count]
+
+    def _scan_all(self, query: Floats) -> Floats:
+        out = np.empty(self._count, np.float32)
+        block = np.empty((_BLOCK_ROWS, self.dimensions), np.float32)
+        for start in range(0, self._count, _BLOCK_ROWS):
+            end = min(start + _BLOCK_ROWS, self._count)
+            np.copyto(block[: end - start], self._codes[start:end])
+            np.dot(block[: end - start], query, out=out[start:end])
+        out *= self._scales[: self._count]
+        return out
+
+    def _scan(self, query: Floats, slots: Ids) -> Floats:
+        out = np.empty(len(slots), np.float32)
+        for start in range(0, len(slots), _BLOCK_ROWS):
+            some = slots[start : start + _BLOCK_ROWS]
+            out[start : start + len(some)] = self._codes[some].astype(np.float32) @ query
+        out *= self._scales[slots]
+        return out
+
+
+def quantise(vectors: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
+    """(codes, scales): vector ≈ codes · scale, the largest component at ±127."""
+    scales = np.abs(vectors).max(axis=1, initial=0.0).astype(np.float32) / np.float32(127)
+    safe = np.where(scales > 0, scales, np.float32(1))
+    codes = np.rint(vectors / safe[:, None]).astype(np.int8)
+    return codes, scales
+
+
+def top(scores: Floats, ids: Ids, limit: int) -> Ids:
+    """Positions of the `limit` highest scores, highest first, equal ones by falling id; ABSENT ones never."""
+    present = np.flatnonzero(scores > ABSENT)
+    if len(present) > limit > 0:
+        border = np.partition(scores[present], len(present) - limit)[len(present) - limit]
+        present = present[scores[present] >= border]
+    order = np.lexsort((-ids[present], -scores[present]))
+    best: Ids = present[order][:limit].astype(np.int64)
+    return best
+
+
+def from_bytes(vector: bytes, dimensions: int) -> Floats:
+    """A float32 little-endian vector. Raises HearthlogError when it has another length."""
+    if len(vector) != 4 * dimensions:
+        raise HearthlogError("a vector has another length than its space", code="vector-shape")
+    return np.frombuffer(vector, "<f4").astype(np.float32, copy=False)
