@@ -110,6 +110,3 @@ class HealthDoor(Protocol):
 
     async def retry_all(self, viewer: Viewer, *, step: str = "") -> int:
         """All buried jobs, or those of one step; how many. Raises Forbidden for a guest."""
-
-    def unready(self) -> list[str]:
-        """Why the box is not ready yet, as sentences; empty when it is."""

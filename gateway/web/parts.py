@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from gateway.accounts import Accounts
 from gateway.config import Settings
-from gateway.devices import Devices
 from gateway.entities import Viewer
 from gateway.health import HealthDoor
 from gateway.inference.workers import Workers
-from gateway.memory import Memories
+
+if TYPE_CHECKING:
+    from gateway.devices import Devices
+    from gateway.memory import Memories
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Parts:
     """For thumbnails only."""
     clock: Callable[[], int]
     """Now, in microseconds since 1970 UTC."""
+    unready: Callable[[], Sequence[str]]
+    """Why the box is not ready yet, as sentences; empty when it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,125 @@
+"""People and the tokens of their programs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from gateway.entities import Role, Viewer
+from gateway.shapes import instant
+from gateway.store.people import TokenRow
+from gateway.web import auth
+from gateway.web.route import Ask, Model, Nothing, Rules, reads, writes
+
+
+class PersonOut(BaseModel):
+    """Somebody of this home."""
+
+    id: str
+    name: str
+    role: Role
+
+
+class PersonList(BaseModel):
+    """By name."""
+
+    items: list[PersonOut]
+
+
+class NewPerson(Model):
+    """Somebody new."""
+
+    name: str = Field(max_length=200)
+    role: Role = Role.MEMBER
+    password: str = Field(max_length=2_000)
+
+
+class TokenOut(BaseModel):
+    """What is known of a token. Its secret is not."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created_at: str
+    seen_at: str | None
+    expires_at: str | None
+
+
+class TokenList(BaseModel):
+    """Newest first."""
+
+    items: list[TokenOut]
+
+
+class NewToken(Model):
+    """A token for a program."""
+
+    name: str = Field(default="", max_length=64)
+    scopes: list[Literal["read", "write"]] = Field(min_length=1, max_length=2)
+    days: int | None = Field(default=None, ge=1, le=3_650, description="How long it opens; absent: until it is ended")
+
+
+class TokenMade(BaseModel):
+    """Shown this once."""
+
+    id: str
+    token: str
+
+
+@reads("/people", query=Nothing, answer=PersonList)
+async def list_people(ask: Ask[Nothing]) -> PersonList:
+    """Who lives here."""
+    found = await ask.parts.accounts.people(ask.viewer)
+    return PersonList(items=[PersonOut(id=each.id, name=each.name, role=each.role) for each in found])
+
+
+@writes("POST", "/people", body=NewPerson, answer=PersonOut, rules=Rules(scope="write", status=201))
+async def add_person(ask: Ask[NewPerson]) -> PersonOut:
+    """Add somebody; only an admin can."""
+    viewer = await ask.parts.accounts.add(ask.viewer, ask.given.name, ask.given.role, ask.given.password)
+    return _person(viewer)
+
+
+@reads("/tokens", query=Nothing, answer=TokenList)
+async def list_tokens(ask: Ask[Nothing]) -> TokenList:
+    """One's own tokens."""
+    return TokenList(items=[_token(row) for row in await ask.parts.accounts.tokens(ask.viewer)])
+
+
+@writes("POST", "/tokens", body=NewToken, answer=TokenMade, rules=Rules(scope="write", status=201))
+async def make_token(ask: Ask[NewToken]) -> TokenMade:
+    """Make a token that speaks for oneself. No token makes one that may do more than itself."""
+    if ask.caller.bearer:
+        for scope in ask.given.scopes:
+            auth.refuse(ask.caller, auth.Access(scope=scope))
+    expires_at_us = None if ask.given.days is None else ask.parts.clock() + ask.given.days * 86_400 * 1_000_000
+    made = await ask.parts.accounts.create_token(
+        ask.viewer, ask.given.scopes, name=ask.given.name, expires_at_us=expires_at_us
+    )
+    return TokenMade(id=made[0], token=made[1])
+
+
+@writes("DELETE", "/tokens/{id:[a-z0-9]{1,40}}", body=Nothing, answer=Nothing)
+async def end_token(ask: Ask[Nothing]) -> Nothing:
+    """End one of one's own tokens."""
+    await ask.parts.accounts.end_token(ask.viewer, ask.part("id"))
+    return Nothing()
+
+
+ROUTES = (list_people, add_person, list_tokens, make_token, end_token)
+
+
+def _person(viewer: Viewer) -> PersonOut:
+    return PersonOut(id=viewer.user, name=viewer.name, role=viewer.role)
+
+
+def _token(row: TokenRow) -> TokenOut:
+    return TokenOut(
+        id=row.id,
+        name=row.name,
+        scopes=list(row.scopes),
+        created_at=instant(row.created_at_us),
+        seen_at=None if row.seen_at_us is None else instant(row.seen_at_us),
+        expires_at=None if row.expires_at_us is None else instant(row.expires_at_us),
+    )

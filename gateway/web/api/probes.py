@@ -1,0 +1,41 @@
+"""What machines ask: alive, ready, metrics, the document of the API. Outside `/api/v1`, but for the document."""
+
+from __future__ import annotations
+
+import json
+
+from aiohttp import web
+
+from gateway import metrics
+from gateway.entities import Json
+from gateway.web import auth
+from gateway.web.parts import CALLER, PARTS
+from gateway.web.route import BASE
+
+
+def mount(app: web.Application, document: Json) -> None:
+    """Add the addresses."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+    async def openapi(request: web.Request) -> web.StreamResponse:
+        return web.json_response(text=text)
+
+    app.router.add_get("/livez", auth.protect(_alive, auth.Access(scope="")), name="livez")
+    app.router.add_get("/readyz", auth.protect(_ready, auth.Access(scope="")), name="readyz")
+    app.router.add_get("/metrics", auth.protect(_metrics, auth.Access(scope="")), name="metrics")
+    app.router.add_get(f"{BASE}/openapi.json", auth.protect(openapi, auth.Access(scope="")), name="openapi")
+
+
+async def _alive(request: web.Request) -> web.StreamResponse:
+    return web.Response(text="alive\n")
+
+
+async def _ready(request: web.Request) -> web.StreamResponse:
+    reasons = list(request.app[PARTS].unready())
+    return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+
+async def _metrics(request: web.Request) -> web.StreamResponse:
+    if not auth.is_plain_loopback(request):
+        auth.refuse(request.get(CALLER), auth.Access(scope="read"))
+    return web.Response(body=metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
