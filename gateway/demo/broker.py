@@ -93,6 +93,7 @@ def _write_settings(folder: Path, port: int) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = folder / "mosquitto.conf"
     lines = (
+        *(("user root",) if os.geteuid() == 0 else ()),  # else it changes to a user who may not read this folder
         f"listener {port} 127.0.0.1",
         "allow_anonymous true",
         "persistence true",

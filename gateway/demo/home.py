@@ -123,6 +123,14 @@ class Home:
                 found.append(Loss(one.camera, from_us, to_us, frames, one.why))
         return tuple(found)
 
+    @cached_property
+    def outage(self) -> tuple[int, int, int]:
+        """A night in which one camera browned out: when it fell, when it came back, when it was told the time (UTC)."""
+        first_us = self.starts_at_us + 20 * 60 * SECOND_US
+        last_us = self.ends_at_us - 90 * 60 * SECOND_US
+        fell_us = next((at_us for at_us in self._instants(98) if first_us <= at_us <= last_us), first_us)
+        return fell_us, fell_us + 60 * 60 * SECOND_US, fell_us + 84 * 60 * SECOND_US
+
     def shot(self, camera: str, at_us: int) -> Shot:
         """What `camera` takes at any instant, such as now; of an act, its frame of the last `LIVE_EVERY_S`, if any."""
         minute = self.minute(at_us)

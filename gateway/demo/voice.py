@@ -71,7 +71,7 @@ def _resampled(samples: NDArray[np.float64], rate_hz: int) -> NDArray[np.float64
     kernel = np.sinc(taps * min(1.0, RATE_HZ / rate_hz) * 0.94) * np.hamming(65)
     smooth = np.convolve(samples, kernel / kernel.sum(), "same")
     at = np.arange(int(len(samples) * RATE_HZ / rate_hz)) * (rate_hz / RATE_HZ)
-    return np.interp(at, np.arange(len(samples)), smooth)
+    return np.asarray(np.interp(at, np.arange(len(samples)), smooth), np.float64)
 
 
 def _trimmed(samples: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -91,7 +91,7 @@ def _doorbell(rng: np.random.Generator) -> NDArray[np.float64]:
         tone = sum(np.sin(2 * np.pi * hertz * k * t) * a for k, a in ((1, 1.0), (2.0, 0.4), (3.01, 0.22), (4.2, 0.1)))
         begin = int(start_s * RATE_HZ)
         room = PIECE_SAMPLES - begin
-        out[begin:] += (tone * np.exp(-t * 4.2))[:room] * 0.42
+        out[begin : begin + len(t)] += (tone * np.exp(-t * 4.2))[:room] * 0.42
     return out + rng.normal(0, 0.002, PIECE_SAMPLES)
 
 
