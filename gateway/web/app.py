@@ -106,6 +106,8 @@ def _route_name(request: web.Request) -> str:
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
-    kept = request.path.startswith("/static/") and "v" in request.query and response.status in (200, 206, 304)
-    response.headers.setdefault(hdrs.CACHE_CONTROL, _FOR_EVER if kept else "no-store")
+    kept = "no-store"
+    if request.path.startswith("/static/") and response.status in (200, 206, 304):
+        kept = _FOR_EVER if "v" in request.query else "no-cache"
+    response.headers.setdefault(hdrs.CACHE_CONTROL, kept)
     response.headers.pop(hdrs.SERVER, None)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from aiohttp import web
 
 from gateway import metrics
 from gateway.entities import Json
-from gateway.web import auth
+from gateway.errors import NotFound
+from gateway.web import auth, tls
 from gateway.web.parts import CALLER, PARTS
 from gateway.web.route import BASE
 
@@ -23,6 +25,7 @@ def mount(app: web.Application, document: Json) -> None:
     app.router.add_get("/livez", auth.protect(_alive, auth.Access(scope="")), name="livez")
     app.router.add_get("/readyz", auth.protect(_ready, auth.Access(scope="")), name="readyz")
     app.router.add_get("/metrics", auth.protect(_metrics, auth.Access(scope="")), name="metrics")
+    app.router.add_get("/ca.pem", auth.protect(_authority, auth.Access(scope="")), name="ca")
     app.router.add_get(f"{BASE}/openapi.json", auth.protect(openapi, auth.Access(scope="")), name="openapi")
 
 
@@ -33,6 +36,17 @@ async def _alive(request: web.Request) -> web.StreamResponse:
 async def _ready(request: web.Request) -> web.StreamResponse:
     reasons = list(request.app[PARTS].unready())
     return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+
+async def _authority(request: web.Request) -> web.StreamResponse:
+    pem = await asyncio.to_thread(tls.authority_pem, request.app[PARTS].settings.home)
+    if pem is None:
+        raise NotFound("this box speaks no HTTPS yet", hint="Set http.host to an address of the LAN")
+    headers = {
+        "Content-Type": "application/x-x509-ca-cert",
+        "Content-Disposition": 'attachment; filename="hearthlog-ca.pem"',
+    }
+    return web.Response(body=pem, headers=headers)
 
 
 async def _metrics(request: web.Request) -> web.StreamResponse:
