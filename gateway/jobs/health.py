@@ -51,7 +51,7 @@ class Watch:
     _minutes: dict[str, deque[int]] = field(default_factory=dict)
     _counted: dict[str, int] = field(default_factory=dict)
     _minute: int = 0
-    _busy: Busy = Busy(0, None, 0)
+    _busy: Busy = field(default_factory=lambda: Busy(0, None, 0))
     _pss_bytes: int = 0
     _hot: bool = False
     starting: list[str] = field(default_factory=lambda: ["The box is starting."])
