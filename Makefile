@@ -1,0 +1,40 @@
+# `make demo` shows the house; `make test` checks everything. Each target sets up what it needs. ARGS= goes to what runs:
+#   make demo ARGS=--once      make test ARGS="-k spool"      make bench ARGS=--help
+.PHONY: help demo test check bench fault fuzz clean
+.DEFAULT_GOAL := help
+
+ARGS ?=
+BIN := .venv/bin
+STATIC = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+help: ## say what the targets are
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+demo: ## a broker, the gateway and simulated cameras: http://localhost:8480
+	@.ci/setup demo
+	@$(BIN)/hearthlog demo $(ARGS)
+
+test: ## every check and every test (under 20 minutes)
+	@.ci/setup test
+	$(STATIC)
+	$(BIN)/pytest $(ARGS)
+
+check: ## lint, types, layers and the fast tests (under 2 minutes)
+	@.ci/setup test
+	$(STATIC)
+	$(BIN)/pytest -m "not slow" $(ARGS)
+
+bench: ## measure what the README quotes
+	@.ci/setup test
+	$(BIN)/python -m tests.bench $(ARGS)
+
+fault: ## kills and simulated power cuts, sized by ARGS
+	@.ci/setup test
+	$(BIN)/python -m tests.fault $(ARGS)
+
+fuzz: ## the property tests with many more examples: ARGS="--examples 20000"
+	@.ci/setup test
+	$(BIN)/pytest --fuzz --timeout 0 $(ARGS)
+
+clean: ## throw away what the set-up made
+	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis
