@@ -73,7 +73,7 @@ class Budget:
     default_s: float = 20.0
     """Deadline of a request, its queueing not counted, loading the model included."""
     ocr_s: float = 30.0
-    asr_s: float = 120.0
+    asr_s: float = 180.0
 
 
 class Workers(Protocol):

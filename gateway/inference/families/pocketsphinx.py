@@ -3,7 +3,7 @@
 Task `asr-draft`, params `{speech: [{start_us, end_us}]}` (as `vad` answers; absent: all of it). Files: the acoustic
 model's, `en-us.lm.bin` and `cmudict-en-us.dict`. Answers `{text, words: [{word, start_us, end_us, confidence}],
 confidence, heard_us}`. About a third of the words are wrong, so no confidence is ever above 0.3. `heard_us` says how
-much was listened to: at most two minutes of speech.
+much was listened to: at most one minute of speech.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gateway.errors import ModelBroken
 from gateway.inference.family import Family, Options, Request, Runner
 from gateway.inference.sounds import RATE_HZ, pcm16, sound_of, spans_of
 
-_MOST_S = 120
+_MOST_S = 60
 _FRAME_US = 10_000
 _DRAFT = 0.3
 
