@@ -10,10 +10,10 @@ from gateway.errors import ConfigError
 
 
 class Named(Protocol):
-    """What can be discovered: anything with a name."""
+    """What can be discovered: anything with a name; without one it has its module's."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str | None: ...
 
 
 T = TypeVar("T", bound=Named)
@@ -34,7 +34,8 @@ def discover(package: str, attribute: str, kind: type[T]) -> dict[str, T]:
             continue
         if not isinstance(thing, kind):
             raise ConfigError(f"{attribute} is not a {kind.__name__}", where=path)
-        if thing.name in found:
-            raise ConfigError(f"two modules hold a {attribute} named {thing.name}: {found[thing.name][0]}", where=path)
-        found[thing.name] = (path, thing)
+        name = thing.name or module.name
+        if name in found:
+            raise ConfigError(f"two modules hold a {attribute} named {name}: {found[name][0]}", where=path)
+        found[name] = (path, thing)
     return {name: found[name][1] for name in sorted(found)}

@@ -58,6 +58,6 @@ def covered(label: str, found: Iterable[str]) -> bool:
     said = label.lower()
     words = set(said.replace(",", " ").replace("-", " ").split())
     for thing in found:
-        if thing in said or any(word in words or (" " in word and word in said) for word in _WORDS.get(thing, ())):
+        if thing in said or any(word in words or (len(word) > 4 and word in said) for word in _WORDS.get(thing, ())):
             return True
     return False

@@ -1,0 +1,262 @@
+"""Put the parts together: start, ready, stop.
+
+Start-up order is the order of the promises: the data folder's lock, keys, database, spool; then what derives from
+them; then the ways in. Stopping goes the other way. Every long-lived task is kept: one that fails is logged, told in
+Health and started again with back-off, and the others do not notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from gateway.accounts import Accounts
+from gateway.config import Settings, zone_name
+from gateway.devices import Devices
+from gateway.entities import Priority
+from gateway.errors import HearthlogError
+from gateway.health import Part
+from gateway.index.indexer import Index
+from gateway.inference.models import Models
+from gateway.inference.workers import Budget as InferenceBudget
+from gateway.inference.workers import ProcessWorkers, open_workers
+from gateway.ingest.accept import Gate, GateSettings
+from gateway.ingest.broker import parse_address
+from gateway.ingest.clock import synchronised
+from gateway.ingest.dating import Dating
+from gateway.ingest.mqtt import MqttIngest, Times, accepts_unknown
+from gateway.jobs.bin import Bin
+from gateway.jobs.health import Watch, Watched
+from gateway.jobs.new_models import NewModels
+from gateway.jobs.retention import Retention
+from gateway.memory import Memories
+from gateway.notify import notify, watchdog_s
+from gateway.pipeline.plan import find_steps, queue_plan
+from gateway.pipeline.runner import House, Runner
+from gateway.recall.search import Place, Search
+from gateway.spool import Spool
+from gateway.store import home as data_home
+from gateway.store.blobs import BlobFolder
+from gateway.store.captures import Shelf
+from gateway.store.db import Database
+from gateway.store.keys import open_keyring
+from gateway.web.parts import Parts
+from gateway.web.serve import Listening, open_web
+
+log = logging.getLogger(__name__)
+
+_RESTART_S = (1.0, 60.0)
+_STEADY_S = 300.0
+"""A task that ran this long is forgiven its earlier failures."""
+
+
+def now_us() -> int:
+    """The box's clock."""
+    return time.time_ns() // 1_000
+
+
+@dataclass(slots=True)
+class Tasks:
+    """Long-lived tasks by name, and what went wrong with them."""
+
+    group: asyncio.TaskGroup
+    troubles: dict[str, str]
+    """Task → code of its last failure. Health shows it."""
+    _running: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a task for as long as the house stands."""
+        self._running.append(self.group.create_task(self._keep(name, run), name=name))
+
+    def stop(self) -> None:
+        """End them all, last started first; leaving the group waits for them."""
+        for task in reversed(self._running):
+            task.cancel()
+
+    async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        wait_s = _RESTART_S[0]
+        while True:
+            began = time.monotonic()
+            try:
+                await run()
+            except Exception as error:  # one of the two places that catch everything: a task may not end the house
+                code = error.code if isinstance(error, HearthlogError) else type(error).__name__
+                log.exception("task failed", extra={"task_name": name, "code": code})
+                self.troubles[name] = code
+            else:
+                return
+            wait_s = _RESTART_S[0] if time.monotonic() - began > _STEADY_S else min(wait_s * 2, _RESTART_S[1])
+            await asyncio.sleep(wait_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The parts of a house that is open; `tend` sets them to work."""
+
+    db: Database
+    spool: Spool
+    gate: Gate
+    ingest: MqttIngest
+    dating: Dating
+    index: Index
+    runner: Runner
+    watch: Watch
+    models: Models
+    parts: Parts
+    upkeep: tuple[Retention, Bin, NewModels]
+    troubles: dict[str, str]
+
+    def tend(self, tasks: Tasks, *, understand: bool = True) -> None:
+        """Start every long-lived task. `understand` false: what comes in is stored and waits."""
+        if understand:
+            tasks.keep("steps", self.runner.run)
+        tasks.keep("index", self.index.follow)
+        tasks.keep("dating", self.dating.run)
+        tasks.keep("watch", self.watch.run)
+        for job in self.upkeep:
+            tasks.keep(type(job).__name__.lower(), job.run)
+        tasks.keep("mqtt", self.ingest.run)
+
+
+@contextlib.asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    """Everything opened, nothing started: no task runs and nobody is listened to yet.
+
+    Raises Conflict when the data folder is in use, and HearthlogError for what is damaged in it.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(data_home.hold(settings.home))
+        keyring = open_keyring(settings.home)
+        db = await stack.enter_async_context(Database(settings.home / "hearthlog.db"))
+        folder = BlobFolder(settings.home)
+        shelf = Shelf(folder.root, keyring)
+        steps = find_steps()
+        spool = await stack.enter_async_context(
+            Spool(db, folder, keyring, plan=queue_plan(steps), run=secrets.token_hex(8))
+        )
+        spool.free_floor_bytes = settings.storage.free_floor_mb * 1_000_000 // 4
+        models = Models(settings.home)
+        workers = await stack.enter_async_context(
+            open_workers(models, InferenceBudget(threads=settings.limits.worker_threads))
+        )
+        zone = zone_name(settings)
+        dating = Dating(db, zone=zone, now_us=now_us)
+        gate = Gate(spool, dating, _gate_settings(settings, zone), now_us=now_us)
+        times = Times(now_us=now_us, synchronised=lambda: synchronised(settings.clock.trust))
+        ingest = MqttIngest(gate, db, settings.mqtt, times=times)
+        index = await stack.enter_async_context(Index(db))
+        search = Search(db, index, embed=_embedder(workers), place=Place(zone, now_us), shelf=shelf)
+        runner = Runner(House(db, spool, shelf, workers, steps, now_us))
+        troubles: dict[str, str] = {}
+        watched = Watched(
+            db=db,
+            spool=spool,
+            runner=runner,
+            workers=workers,
+            home=settings.home,
+            memory_mb=settings.limits.memory_mb,
+            temperature_c=settings.limits.temperature_c,
+            now_us=now_us,
+            parts=lambda: _parts(ingest, troubles),
+        )
+        watch = Watch(watched)
+        parts = Parts(
+            settings=settings,
+            accounts=Accounts(db, keyring.secret("accounts"), now_us),
+            memories=Memories(db, shelf=shelf, spool=spool, search=search, clock=now_us, zone=zone),
+            devices=Devices(db, clock=now_us, zone=zone),
+            health=watch,
+            workers=workers,
+            clock=now_us,
+            unready=watch.unready,
+        )
+        upkeep = (
+            Retention(db, folder, settings.home, settings.storage, now_us),
+            Bin(db, folder, settings.storage.bin_days, now_us),
+            NewModels(models, workers, spool, steps, now_us),
+        )
+        yield Gateway(db, spool, gate, ingest, dating, index, runner, watch, models, parts, upkeep, troubles)
+
+
+async def serve(settings: Settings, *, say: Callable[[str], None]) -> None:
+    """Run the house until SIGTERM or SIGINT. `say` prints for whoever started it."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings) as (gateway, listening):
+        await greet(gateway, listening, say)
+        notify("READY=1")
+        await stop.wait()
+        notify("STOPPING=1")
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[tuple[Gateway, Listening]]:
+    """The house open, tended and listening; closed in order when left."""
+    async with (
+        open_gateway(settings) as gateway,
+        open_web(gateway.parts) as listening,
+        asyncio.TaskGroup() as group,
+    ):
+        tasks = Tasks(group, gateway.troubles)
+        gateway.tend(tasks)
+        tasks.keep("certificate", listening.keep_fresh)
+        tasks.keep("watchdog", lambda: _feed_watchdog(gateway.db))
+        gateway.watch.starting.clear()
+        try:
+            yield gateway, listening
+        finally:
+            tasks.stop()
+
+
+async def greet(gateway: Gateway, listening: Listening, say: Callable[[str], None]) -> None:
+    """Say where the house is, and the code that makes the first person its admin."""
+    say(f"Hearthlog is at {' and '.join(listening.urls)}")
+    if listening.fingerprint:
+        say(f"Its certificate's authority has the fingerprint {listening.fingerprint}")
+    if await gateway.parts.accounts.first_run():
+        say(f"Nobody looks after this home yet. Open it and give this code: {gateway.parts.accounts.setup_code()}")
+
+
+def _gate_settings(settings: Settings, zone: str) -> GateSettings:
+    return GateSettings(
+        zone=zone,
+        accept_unknown=accepts_unknown(settings.mqtt, parse_address(settings.mqtt)),
+        session_expiry_us=settings.mqtt.session_expiry_s * 1_000_000,
+    )
+
+
+def _embedder(workers: ProcessWorkers) -> Callable[[str], Awaitable[bytes | None]]:
+    async def embed(text: str) -> bytes | None:
+        reply = await workers.run("embed-text", params={"texts": [text]}, priority=Priority.PERSON)
+        return bytes(reply.data["vectors"][0])
+
+    return embed
+
+
+def _parts(ingest: MqttIngest, troubles: dict[str, str]) -> list[Part]:
+    found = []
+    for link in ingest.links:
+        if link.connected_since_us is not None:
+            found.append(Part(f"Broker, {link.lane} lane", "good", "Connected."))
+        else:
+            why = f": {link.last_error}" if link.last_error else ""
+            found.append(Part(f"Broker, {link.lane} lane", "look", f"The broker cannot be reached{why}."))
+    found += [Part(name, "look", f"{name} failed and was started again ({code}).") for name, code in troubles.items()]
+    return found
+
+
+async def _feed_watchdog(db: Database) -> None:
+    """Tell systemd that the loop turns and the disk takes commits, for as long as both are so."""
+    every_s = watchdog_s()
+    while every_s is not None:
+        await db.write(lambda c: c.execute("INSERT OR REPLACE INTO meta(key, value) VALUES ('alive', '1')"))
+        notify("WATCHDOG=1")
+        await asyncio.sleep(every_s)

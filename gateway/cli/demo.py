@@ -1,0 +1,50 @@
+"""`hearthlog demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Stop when enough frames can be searched, and print a JSON summary.")
+@click.option("--frames", default=200, show_default=True, help="How many frames --once waits for.")
+@click.option("--seed", default=1, show_default=True, help="Another seed is another family and another day.")
+@click.option("-v", "--verbose", is_flag=True, help="Log every small thing.")
+def demo(once: bool, frames: int, seed: int, verbose: bool) -> None:
+    """Try it out: a broker, the gateway and simulated cameras of a home, all on this machine.
+
+    Its data folder is HEARTHLOG_HOME, else ~/.local/share/hearthlog-demo; each start begins it anew.
+    """
+    from gateway import config, logs
+    from gateway.demo.run import Show
+
+    logs.set_up(verbose=verbose)
+    environ = dict(os.environ)
+    environ.setdefault("HEARTHLOG_HOME", str(Path("~/.local/share/hearthlog-demo").expanduser()))
+    settings = config.load(environ)
+    asyncio.run(_show(settings, Show(seed=seed, frames=frames), once_only=once))
+
+
+async def _show(settings: object, show: object, *, once_only: bool) -> None:
+    from gateway.config import Settings
+    from gateway.demo import run
+
+    assert isinstance(settings, Settings)
+    assert isinstance(show, run.Show)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with run.staged(settings, show, lambda line: click.echo(line, err=once_only)) as stage:
+        if once_only:
+            click.echo(json.dumps(await run.once(stage, show), indent=2))
+        else:
+            await stop.wait()
+
+
+COMMAND = demo

@@ -1,0 +1,21 @@
+"""`hearthlog serve`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+
+@click.command()
+@click.option("-v", "--verbose", is_flag=True, help="Log every small thing.")
+def serve(verbose: bool) -> None:
+    """Run the gateway: take in, understand, show. Stop it with Ctrl-C."""
+    from gateway import config, logs
+    from gateway.app import serve as run
+
+    logs.set_up(verbose=verbose)
+    asyncio.run(run(config.load(), say=click.echo))
+
+
+COMMAND = serve

@@ -1,0 +1,50 @@
+"""Notice that models were fetched while the gateway runs, and do what was passed over for want of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from gateway.inference.models import Models
+from gateway.inference.workers import Workers
+from gateway.pipeline.runner import catch_up
+from gateway.pipeline.step import Step
+from gateway.spool import Spool
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewModels:
+    """`await NewModels(…).run()` looks every few seconds; what it looks at is the folder's names and times."""
+
+    models: Models
+    workers: Workers
+    spool: Spool
+    steps: Mapping[str, Step]
+    now_us: Callable[[], int]
+
+    async def run(self) -> None:
+        """Catch up once, then after every change; for ever."""
+        seen: object = None
+        while True:
+            here = await asyncio.to_thread(self._look)
+            if here != seen:
+                seen = here
+                await asyncio.to_thread(self.models.refresh)
+                self.workers.refresh()
+                queued = await self.spool.db.write(
+                    lambda c: catch_up(c, self.spool, self.steps, workers=self.workers, at_us=self.now_us())
+                )
+                log.info("models looked at", extra={"queued": queued})
+            await asyncio.sleep(EVERY_S)
+
+    def _look(self) -> frozenset[tuple[str, int]]:
+        if not self.models.folder.is_dir():
+            return frozenset()
+        found = (path for path in self.models.folder.rglob("*") if path.suffix != ".part" and path.is_file())
+        return frozenset((str(path), path.stat().st_mtime_ns) for path in found)

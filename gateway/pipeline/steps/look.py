@@ -1,0 +1,27 @@
+"""Turn how a picture looks into a vector, by which similar pictures are found. `data`: dimensions."""
+
+from __future__ import annotations
+
+from gateway.entities import Annotation, Capture, Embedding, Kind
+from gateway.pipeline.cascade import not_folded
+from gateway.pipeline.step import Context, Step
+
+
+async def run(capture: Capture, ctx: Context) -> Annotation:
+    not_folded(ctx)
+    answer = await ctx.infer("embed-image", capture)
+    used = ctx.provenance()
+    space = f"{used.model}@{used.revision}/{used.preprocessing}"
+    return Annotation(data={"dimensions": answer["dim"]}, embedding=Embedding(space, answer["vector"]), provenance=used)
+
+
+STEP = Step(
+    name="look",
+    version=1,
+    takes=(Kind.IMAGE,),
+    run=run,
+    label="Look",
+    after=("dedupe",),
+    tasks=("embed-image",),
+    lane="look",
+)
