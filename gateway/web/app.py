@@ -9,7 +9,8 @@ from aiohttp import hdrs, web
 
 from gateway.errors import HearthlogError
 from gateway.web import auth, sse
-from gateway.web.api import events, people, probes, session
+from gateway.web.api import events, jobs, media, memories, people, probes, search, session, timeline
+from gateway.web.media import THUMBS, Thumbs
 from gateway.web.openapi import document
 from gateway.web.page import DRAWING, STATIC, Handler, Page, open_drawing, render
 from gateway.web.parts import PARTS, Parts
@@ -18,7 +19,16 @@ from gateway.web.route import BASE, BODY_BYTES, Route
 
 log = logging.getLogger(__name__)
 
-ROUTES: tuple[Route, ...] = (*session.ROUTES, *people.ROUTES, *events.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *session.ROUTES,
+    *people.ROUTES,
+    *memories.ROUTES,
+    *media.ROUTES,
+    *search.ROUTES,
+    *timeline.ROUTES,
+    *jobs.ROUTES,
+    *events.ROUTES,
+)
 """Every way of the API."""
 HOSTS = web.AppKey("hosts", frozenset)
 
@@ -45,6 +55,7 @@ def make_app(parts: Parts) -> web.Application:
     app[PARTS] = parts
     app[DRAWING] = open_drawing()
     app[HOSTS] = auth.allowed_hosts(parts.settings)
+    app[THUMBS] = Thumbs(parts.workers)
     app[sse.STREAMS] = sse.Streams()
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(sse.end_all)

@@ -9,7 +9,7 @@ import ipaddress
 import logging
 import socket
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from aiohttp import hdrs, web
 
@@ -28,7 +28,7 @@ _BOTH = frozenset(SCOPES)
 _SECURE_COOKIE = "__Host-hearthlog"
 _MOST_SECRET = 200
 USER_HEADER = "X-Hearthlog-User"
-"""On the unix socket only: as whom the owner of the data folder wants to act."""
+"""On the unix socket only: as whom the owner of the data folder wants to act, percent-encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def protect(handler: Handler, access: Access) -> Handler:
 async def identify(request: web.Request, parts: Parts, access: Access) -> tuple[Caller | None, SessionToken | None]:
     """Who asks, and a session that was begun for them on the way (`http.demo_user`)."""
     if is_unix(request):
-        name = request.headers.get(USER_HEADER, "")
+        name = unquote(request.headers.get(USER_HEADER, ""))
         viewer = await (parts.accounts.named(name) if name else parts.accounts.owner())
         return Caller(viewer, _BOTH), None
     header = request.headers.get(hdrs.AUTHORIZATION, "")
