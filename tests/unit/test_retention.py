@@ -1,0 +1,115 @@
+"""Room is made by the rules and in their order; what was understood stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Storage
+from gateway.jobs import probes, retention
+from gateway.jobs.bin import Bin
+from gateway.jobs.probes import Disk
+from gateway.jobs.retention import Preview, Retention
+from gateway.store import captures
+from tests.unit.conftest import SmallHouse
+
+DAY_US = 86_400_000_000
+NOW_US = 400 * DAY_US
+
+
+@pytest.fixture(autouse=True)
+def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention.probes, "disk", lambda _: Disk(10**12, 10**12))
+
+
+def _rules(house: SmallHouse, **rules: object) -> Retention:
+    return Retention(house.db, house.folder, house.path, Storage(**rules), lambda: NOW_US)  # type: ignore[arg-type]
+
+
+async def _originals(house: SmallHouse) -> list[str]:
+    return await house.db.read(
+        lambda c: [
+            row["uid"] for row in c.execute("SELECT uid FROM capture WHERE blob IS NOT NULL ORDER BY id").fetchall()
+        ]
+    )
+
+
+async def _days_ago(house: SmallHouse, *days: int) -> list[str]:
+    return [(await house.put(b"picture %d" % n, at_us=NOW_US - day * DAY_US)).uid for n, day in enumerate(days)]
+
+
+async def test_by_default_nothing_goes(house: SmallHouse) -> None:
+    await _days_ago(house, 300, 1)
+    assert await _rules(house).sweep() == 0
+
+
+async def test_old_originals_go_and_their_memory_stays(house: SmallHouse) -> None:
+    old, new = await _days_ago(house, 31, 29)
+    rules = _rules(house, keep_days=30)
+    assert await rules.preview() == Preview(1, len(b"picture 0"), "age")
+    assert await _originals(house) == [old, new]
+    assert await rules.sweep() == 1
+    assert await _originals(house) == [new]
+    assert await house.count("capture") == 2
+    assert sum(1 for path in house.folder.root.rglob("*-*") if path.is_file()) == 1
+
+
+async def test_a_pinned_original_stays(house: SmallHouse) -> None:
+    await _days_ago(house, 300)
+    await house.db.write(lambda c: c.execute("UPDATE capture SET pinned = 1"))
+    assert await _rules(house, keep_days=1).sweep() == 0
+
+
+async def test_beyond_the_size_still_scenes_go_first_then_the_oldest(house: SmallHouse) -> None:
+    uids = [(await house.put(bytes([n]) * 1_000, at_us=NOW_US - (9 - n) * DAY_US)).uid for n in range(4)]
+    await house.db.write(
+        lambda c: c.execute(
+            "UPDATE understood SET folded = 'static' WHERE capture = (SELECT id FROM capture WHERE uid = ?)", (uids[2],)
+        )
+    )
+    await _rules(house, keep_gb=2_000 / 1e9).sweep()
+    assert await _originals(house) == [uids[1], uids[3]]
+
+
+async def test_below_the_floor_as_much_goes_as_it_takes(house: SmallHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    uids = [(await house.put(bytes([n]) * 1_000, at_us=NOW_US - (9 - n) * DAY_US)).uid for n in range(4)]
+    monkeypatch.setattr(retention.probes, "disk", lambda _: Disk(10**9, 1_000_000 - 1_500))
+    await _rules(house, free_floor_mb=1).sweep()
+    assert await _originals(house) == uids[2:]
+
+
+async def test_a_shared_original_goes_only_with_its_newest_user(house: SmallHouse) -> None:
+    await house.put(b"same", at_us=NOW_US - 300 * DAY_US, seq=1)
+    await house.put(b"same", at_us=NOW_US - 1, seq=2)
+    assert await _rules(house, keep_days=30).sweep() == 0
+
+
+async def test_the_ledger_forgets_hashes_after_thirty_days_and_still_knows_the_number(house: SmallHouse) -> None:
+    await house.put(b"one", at_us=NOW_US - 31 * DAY_US, seq=1)
+    await _rules(house).sweep()
+    line = await house.db.read(lambda c: c.execute("SELECT hash, verdict FROM ledger").fetchone())
+    assert (line["hash"], line["verdict"]) == (None, "stored")
+
+
+async def test_the_bin_is_emptied_when_its_time_is_over(house: SmallHouse) -> None:
+    await _days_ago(house, 100, 99)
+    await house.db.write(
+        lambda c: c.execute("UPDATE capture SET deleted_at_us = ? WHERE id = 1", (NOW_US - 31 * DAY_US,))
+    )
+    await house.db.write(
+        lambda c: c.execute("UPDATE capture SET deleted_at_us = ? WHERE id = 2", (NOW_US - 29 * DAY_US,))
+    )
+    assert await Bin(house.db, house.folder, 30, lambda: NOW_US).empty() == 1
+    left = await house.db.read(lambda c: captures.get(c, 2, house.shelf))
+    assert left is not None
+    assert left.blob is not None
+    assert Path(left.blob.path).exists()
+    assert await house.count("blob") == 1
+
+
+def test_a_box_without_sensors_says_nothing(tmp_path: Path) -> None:
+    assert probes.temperature_c(tmp_path) is None
+    (tmp_path / "thermal_zone0").mkdir()
+    (tmp_path / "thermal_zone0" / "temp").write_text("64250\n")
+    assert probes.temperature_c(tmp_path) == 64.25
