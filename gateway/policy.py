@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.entities import Role, Viewer
+from gateway.entities import Device, Privacy, Role, Viewer
 
 
 class Purpose(StrEnum):
@@ -57,3 +57,12 @@ def visible(viewer: Viewer, purpose: Purpose = Purpose.SEE) -> Sql:
 def may_change(viewer: Viewer, owner: str) -> bool:
     """Only its owner changes, hides or deletes a memory."""
     return viewer.user == owner
+
+
+def knows_device(viewer: Viewer, device: Device) -> bool:
+    """Whether a viewer may know of a camera at all: its owner, an admin (who keeps the house's settings), or
+    those who may see what it takes by its setting. Its memories are a matter of their own: see `visible`.
+    """
+    if viewer.role is Role.ADMIN or viewer.user == device.owner or device.privacy is Privacy.PUBLIC:
+        return True
+    return viewer.role is Role.MEMBER and device.privacy is Privacy.CIRCLE

@@ -117,6 +117,8 @@ class Exact:
         """`drop`, at once."""
         with self._lock:
             slots = self._slots(np.asarray(ids, np.int64))
+            if not (slots >= 0).any():
+                return
             keep = np.ones(self._count, bool)
             keep[slots[slots >= 0]] = False
             left = int(keep.sum())

@@ -43,11 +43,13 @@ class Why:
 
     kind: Literal["words", "meaning", "filter"]
     text: str
-    """words: the words of the query that were found, spaced; meaning: `close`, `near` or `weak`; filter: its label."""
+    """words: what was found there, lower-case, as it stands in the memory; meaning: `close`, `near` or `weak`;
+    filter: its label."""
     value: float | None = None
-    """words: the share of the query's words that were found, 0 to 1; meaning: the cosine; filter: None."""
+    """words: the share of the query's words that the memory answers to, by their rarity, 0 to 1; meaning: the cosine;
+    filter: None."""
     field: str = ""
-    """words: where they stand: `caption`, `text`, `transcript` or `tags` (joined by ", "). Else empty."""
+    """words: where they stand: `caption`, `text`, `transcript` or `tags` (joined by ", "); one reason a field."""
     marks: tuple[tuple[int, int], ...] = ()
     """words: (start, end) in that field of the memory, in characters, in order, never overlapping."""
 

@@ -61,7 +61,7 @@ class QuietRow:
     from_us: int
     to_us: int
     frames: int
-    """Folded frames in it; 0 when nothing came at all."""
+    """Folded frames in it, at least one."""
     folded_into: int
     """How many frames stand for them."""
     devices: tuple[Device, ...]

@@ -32,12 +32,13 @@ _READERS = 4
 class _Work(Generic[T]):
     """One piece of writing and the future that waits for its commit."""
 
-    __slots__ = ("fn", "future", "result")
+    __slots__ = ("error", "fn", "future", "result")
 
-    def __init__(self, fn: Callable[[Connection], T]) -> None:
+    def __init__(self, fn: Callable[[Connection], T], future: asyncio.Future[T]) -> None:
         self.fn = fn
-        self.future: Future[T] = Future()
+        self.future = future
         self.result: T | None = None
+        self.error: Exception | None = None
 
 
 class Database:
@@ -53,6 +54,8 @@ class Database:
         self._committed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failed_to_open: Future[None] = Future()
+        self.commits = 0
+        """Commits that were announced. Compare before waiting in `next_commit`, and none is missed."""
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -74,14 +77,14 @@ class Database:
 
         Raises what `fn` raises; StorageFull when there is no room; Retryable for other trouble of the disk.
         """
-        work = _Work(fn)
+        work = _Work(fn, asyncio.get_running_loop().create_future())
         self._queue.put(work)
-        return await asyncio.wrap_future(work.future)
+        return await work.future
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on a read-only connection, in a thread of the pool. It sees everything committed before."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._run_read, fn)
+        return await loop.run_in_executor(self._readers, self.read_here, fn)
 
     @property
     def waiting(self) -> int:
@@ -92,7 +95,8 @@ class Database:
         """Wait until something more is committed."""
         await self._committed.wait()
 
-    def _run_read(self, fn: Callable[[Connection], T]) -> T:
+    def read_here(self, fn: Callable[[Connection], T]) -> T:
+        """`read` for threads of our own: on a connection that the calling thread keeps."""
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = connect(self.path, read_only=True)
@@ -119,7 +123,7 @@ class Database:
                 if work is None:
                     open_ = False
                     break
-                if work.future.set_running_or_notify_cancel():  # else its caller was cancelled before it began
+                if not work.future.cancelled():  # its caller may have been, before it began
                     batch.append(work)
                 if len(batch) >= _BATCH:
                     break
@@ -132,12 +136,10 @@ class Database:
         connection.close()
 
     def _commit(self, connection: Connection, batch: list[_Work[Any]]) -> None:
-        done: list[_Work[Any]] = []
         try:
             connection.execute("BEGIN IMMEDIATE")
             for work in batch:
-                if self._run_one(connection, work):
-                    done.append(work)
+                self._run_one(connection, work)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
@@ -145,16 +147,12 @@ class Database:
             explained = _explained(error)
             log.warning("commit failed", extra={"code": explained.code, "works": len(batch)})
             for work in batch:
-                if not work.future.done():
-                    work.future.set_exception(explained)
-            return
-        for work in done:
-            work.future.set_result(work.result)
+                work.error = work.error or explained
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._announce)
+            self._loop.call_soon_threadsafe(self._tell, batch)
 
-    def _run_one(self, connection: Connection, work: _Work[Any]) -> bool:
-        """True when the work stands and waits for the commit. A disk error is raised: it ends the batch."""
+    def _run_one(self, connection: Connection, work: _Work[Any]) -> None:
+        """Do one piece, and keep its result or its error. A disk error is raised: it ends the batch."""
         connection.execute("SAVEPOINT work")
         try:
             work.result = work.fn(connection)
@@ -163,12 +161,20 @@ class Database:
                 raise  # SQLite itself gave the transaction up (disk full, I/O error)
             connection.execute("ROLLBACK TO work")
             connection.execute("RELEASE work")
-            work.future.set_exception(_explained(error) if isinstance(error, sqlite3.Error) else error)
-            return False
+            work.error = _explained(error) if isinstance(error, sqlite3.Error) else error
+            return
         connection.execute("RELEASE work")
-        return True
 
-    def _announce(self) -> None:
+    def _tell(self, batch: list[_Work[Any]]) -> None:
+        """In the loop's thread, once for the whole batch: a wake-up for each would cost more than the writing."""
+        for work in batch:
+            if work.future.done():
+                continue
+            if work.error is not None:
+                work.future.set_exception(work.error)
+            else:
+                work.future.set_result(work.result)
+        self.commits += 1
         announced, self._committed = self._committed, asyncio.Event()
         announced.set()
 

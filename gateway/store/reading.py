@@ -57,6 +57,12 @@ def by_uid(connection: Connection, uid: str, seen: Sql, shelf: Shelf | None = No
     return next(iter(_memories(connection, rows, seen, shelf)), None)
 
 
+def number_of(connection: Connection, uid: str) -> int:
+    """The row number behind a uid, for ordering only; -1 when it is gone."""
+    row = connection.execute("SELECT id FROM capture WHERE uid = ?", (uid,)).fetchone()
+    return int(row["id"]) if row else -1
+
+
 def around(connection: Connection, capture: Capture, seen: Sql, *, each: int) -> list[int]:
     """Row numbers just before and after a capture, of all cameras, without what is folded; itself in the middle."""
     place = {"at": capture.captured_at.at_us, "id": capture.id, "each": each, **seen.params}

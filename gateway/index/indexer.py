@@ -1,0 +1,214 @@
+"""Follows the change log and keeps what is derived from it: the text index, the filters' columns, the vectors.
+
+Everything here can be thrown away: it is made again from SQLite. What is written back (the text index) saves its
+cursor in the same transaction. What lies in memory is loaded at the start and followed from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import zlib
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from gateway import metrics
+from gateway.entities import Cursor
+from gateway.index import text
+from gateway.index.catalog import Catalog
+from gateway.index.vectors import Exact, Floats, Spaces
+from gateway.store import changes, vectors, words
+from gateway.store.db import Connection, Database
+
+log = logging.getLogger(__name__)
+
+_CURSOR = "index-words"
+_BATCH = 500
+_TEXT_STEP = "embed"
+_WHOLE = 512
+"""Vectors of up to so many numbers are kept whole; longer ones as a projection, re-scored before they are shown."""
+_PROJECTED = 256
+
+
+class Index:
+    """`async with Index(db) as index`: loaded when it is entered; `follow()` is a task of the app."""
+
+    def __init__(self, db: Database, *, spaces: Callable[[], Spaces] | None = None, debounce_s: float = 0.05) -> None:
+        self.catalog = Catalog()
+        self._db = db
+        self._given = spaces
+        self._debounce_s = debounce_s
+        self._cursor: Cursor | None = None
+        self._held: dict[str, Held] = {}
+        self._spaces = Spaces()
+        self._moved = asyncio.Condition()
+
+    async def __aenter__(self) -> Self:
+        await self._db.read(self.catalog.refresh)
+        await self._check_words()
+        await self._choose_spaces()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for held in self._held.values():
+            held.exact.close()
+
+    @property
+    def spaces(self) -> Spaces:
+        """The spaces in use."""
+        return self._spaces
+
+    def held(self, space: str) -> Held | None:
+        """The vectors of a space; None when it has none."""
+        return self._held.get(space)
+
+    async def follow(self) -> None:
+        """Follow the log for ever."""
+        while True:
+            seen = self._db.commits
+            await self.catch_up()
+            if self._db.commits == seen:
+                await self._db.next_commit()
+            await asyncio.sleep(self._debounce_s)  # so that a burst of commits is one piece of work
+
+    async def catch_up(self) -> None:
+        """Read the log to its end once."""
+        while await self._batch():
+            pass
+        await self._db.read(self.catalog.refresh)
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def wait_for(self, cursor: Cursor) -> None:
+        """Until everything up to `cursor` can be found, while `follow` runs."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._cursor is not None and self._cursor.sequence >= cursor.sequence)
+
+    async def rebuild_words(self, why: str) -> None:
+        """Empty the text index and fill it again from what was understood."""
+        metrics.index_rebuilds.labels("words", why).inc()
+        log.warning("text index is made anew", extra={"why": why})
+        start = await self._db.read(changes.head)
+        await self._db.write(words.empty)
+        last = 0
+        while True:
+            found = await self._db.read(partial(words.sources_after, capture_id=last, limit=_BATCH))
+            if not found:
+                break
+            last = found[-1].capture_id
+            rows = [text.row(source) for source in found]
+            await self._db.write(partial(words.put, rows=rows))
+        await self._db.write(lambda c: changes.save_cursor(c, _CURSOR, start))
+        self._cursor = start
+
+    async def _check_words(self) -> None:
+        self._cursor = await self._db.read(lambda c: changes.load_cursor(c, _CURSOR))
+        if not await self._db.read(words.sound):
+            await self.rebuild_words("damaged")
+        elif self._cursor is None:
+            head = await self._db.read(changes.head)
+            if head.sequence:
+                await self.rebuild_words("missing")
+            else:
+                self._cursor = head
+
+    async def _batch(self) -> bool:
+        lines, cursor = await self._db.read(lambda c: changes.after(c, self._cursor, limit=_BATCH))
+        if cursor is None:
+            await self.rebuild_words("restored")
+            await self._load_spaces()
+            return True
+        uids = list({line.entity_id: None for line in lines if line.entity == "memory"})
+        if uids:
+            await self._follow_words(uids, cursor, any(line.operation == "gone" for line in lines))
+            await self._follow_vectors(uids)
+        self._cursor = cursor
+        metrics.index_lag.labels("words").set(len(lines))
+        return bool(lines)
+
+    async def _follow_words(self, uids: list[str], cursor: Cursor, strays: bool) -> None:
+        found = await self._db.read(lambda c: words.sources(c, uids))
+        rows = [text.row(source) for source in found]
+
+        def write(connection: Connection) -> None:
+            words.put(connection, rows)
+            if strays and len(rows) < len(uids):
+                words.drop_strays(connection)
+            changes.save_cursor(connection, _CURSOR, cursor)
+
+        await self._db.write(write)
+
+    async def _follow_vectors(self, uids: list[str]) -> None:
+        await self._choose_spaces()
+        for space, held in self._held.items():
+            rows, without = await self._db.read(partial(vectors.of_memories, space=space, uids=uids))
+            held.take(rows)
+            if without:
+                held.exact.remove(without)
+
+    async def _choose_spaces(self) -> None:
+        known = await self._db.read(vectors.spaces)
+        given = self._given() if self._given else Spaces()
+        chosen = Spaces(
+            given.text or next((space for space, step, _ in known if step == _TEXT_STEP), ""),
+            given.image or next((space for space, step, _ in known if step != _TEXT_STEP), ""),
+        )
+        sizes = {space: size // 4 for space, _, size in known}
+        wanted = {space for space in (chosen.text, chosen.image) if space in sizes}
+        for space in wanted - set(self._held):
+            self._held[space] = await self._db.read(partial(load, space=space, dimensions=sizes[space]))
+        for space in set(self._held) - wanted:
+            self._held.pop(space).exact.close()
+        self._spaces = chosen
+
+    async def _load_spaces(self) -> None:
+        for held in self._held.values():
+            held.exact.close()
+        self._held.clear()
+        await self._choose_spaces()
+
+
+class Held:
+    """The vectors of one space in memory: whole when they are short, as a random projection when they are long.
+
+    A projection onto 256 seeded directions keeps cosines to about ±.04 (Johnson and Lindenstrauss 1984), less for
+    near ones: enough to pick what is then re-scored.
+    """
+
+    def __init__(self, space: str, dimensions: int) -> None:
+        self.dimensions = dimensions
+        """Of the vectors as they are stored."""
+        self._projection: Floats | None = None
+        if dimensions > _WHOLE:
+            random = np.random.default_rng(zlib.crc32(space.encode()))
+            self._projection = random.standard_normal((dimensions, _PROJECTED), dtype=np.float32)
+        self.exact = Exact(space, dimensions if self._projection is None else _PROJECTED)
+
+    def take(self, rows: list[vectors.Row]) -> None:
+        """Keep these; ones of another length are left out."""
+        fitting = {number: vector for number, vector in rows if len(vector) == 4 * self.dimensions}
+        if fitting:
+            matrix = np.frombuffer(b"".join(fitting.values()), "<f4").reshape(len(fitting), self.dimensions)
+            self.exact.insert(list(fitting), self.seen(matrix))
+
+    def seen(self, matrix: Floats) -> Floats:
+        """Vectors as this index compares them, shape (n, dimensions) in."""
+        if self._projection is None:
+            return matrix
+        projected = matrix @ self._projection
+        projected /= np.maximum(np.linalg.norm(projected, axis=1, keepdims=True), np.float32(1e-12))
+        return projected
+
+
+def load(connection: Connection, space: str, dimensions: int) -> Held:
+    """All vectors of a space. Blocks: call it where SQLite is read."""
+    held = Held(space, dimensions)
+    for rows in vectors.of_space(connection, space):
+        held.take(rows)
+    return held

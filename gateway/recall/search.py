@@ -1,0 +1,247 @@
+"""Search: filters first, then words and meaning fused, each hit with its reasons.
+
+One read finds what passes the filters and answers to the words; the meaning of the query is worked out at the same
+time; one thread compares it with every vector that passed; a last read re-scores the best with their float32 vectors,
+orders, counts and fetches one page. Every read goes through `policy.visible`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from gateway import metrics
+from gateway.entities import Memory, Viewer
+from gateway.errors import HearthlogError
+from gateway.index.catalog import Columns
+from gateway.index.indexer import Held, Index
+from gateway.index.vectors import Floats, from_bytes, top
+from gateway.policy import Sql, visible
+from gateway.recall import counts, paging, rank
+from gateway.recall.answer import Answer, Drop, Hit, Query
+from gateway.recall.candidates import Candidates, gather
+from gateway.recall.reasons import reasons
+from gateway.recall.understand import Parsed, parsed
+from gateway.store import reading, vectors
+from gateway.store.captures import Shelf
+from gateway.store.db import Connection, Database
+
+Embed: TypeAlias = Callable[[str], Awaitable[bytes | None]]
+"""The vector of a text in the space of the text index (float32 little-endian), or None when there is no model.
+
+May raise HearthlogError: then words alone answer, and the answer says why."""
+
+MAX_TEXT = 500
+MAX_LIMIT = 200
+_REMEMBERED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a query means; or why that is not known."""
+
+    vector: Floats | None = None
+    held: Held | None = None
+    off: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The home, as far as a search needs to know it."""
+
+    zone: str
+    clock: Callable[[], int]
+    """Microseconds since 1970, UTC."""
+
+
+class Search:
+    """Holds nothing but the vectors of the last queries: an answer depends on the data and the query alone."""
+
+    def __init__(self, db: Database, index: Index, *, embed: Embed, place: Place, shelf: Shelf | None = None) -> None:
+        self._db = db
+        self._index = index
+        self._embed = embed
+        self._place = place
+        self._shelf = shelf
+        self._remembered: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+
+    async def find(self, viewer: Viewer, query: Query) -> Answer:
+        """Answer a query. Raises Rejected for a cursor that is not of this query."""
+        began = time.perf_counter()
+        query = replace(query, text=query.text[:MAX_TEXT], limit=max(1, min(query.limit, MAX_LIMIT)))
+        place = paging.unseal(query)
+        if not self._index.catalog.devices:
+            await self._db.read(self._index.catalog.refresh)
+        asked = parsed(query, viewer, self._index.catalog.devices, zone=self._place.zone, now_us=self._place.clock())
+        answer = await self._answer(viewer, asked, place)
+        if not answer.total:
+            answer = replace(answer, drop=await self._drops(viewer, asked))
+        took_s = time.perf_counter() - began
+        metrics.search_seconds.observe(took_s)
+        return replace(answer, took_ms=round(took_s * 1_000, 2))
+
+    async def similar(self, viewer: Viewer, memory: Memory, *, limit: int) -> list[tuple[Memory, float]]:
+        """Pictures that look like this one, nearest first, with their cosines; [] when its look is not known."""
+        held = self._index.held(self._index.spaces.image)
+        if held is None:
+            return []
+        seen = visible(viewer)
+        own = await self._db.read(lambda c: vectors.of_captures(c, held.exact.space, [memory.capture.id]))
+        if not own or len(own[-1][1]) != 4 * held.dimensions:
+            return []
+        vector = from_bytes(own[-1][1], held.dimensions)
+        view = await self._db.read(lambda c: self._index.catalog.view(c, seen))
+        ids = view.columns.ids[view.visible]
+        near = await self._cosines(held, vector, ids)
+
+        def read(connection: Connection) -> list[tuple[Memory, float]]:
+            best = top(near, ids, 10 * limit + 50)
+            exact = _rescored(connection, held, vector, ids[best].tolist())
+            exact.pop(memory.capture.id, None)
+            order = sorted(exact, key=lambda number: (-exact[number], -number))[:limit]
+            found = reading.by_ids(connection, order, seen, self._shelf)
+            return [(other, round(exact[other.capture.id], 4)) for other in found]
+
+        return await self._db.read(read)
+
+    async def _answer(self, viewer: Viewer, asked: Parsed, place: paging.Place | None) -> Answer:
+        seen = visible(viewer)
+        async with asyncio.TaskGroup() as tasks:
+            reading_ = tasks.create_task(
+                self._db.read(lambda c: gather(c, self._index.catalog, seen, asked)), name="search-filter"
+            )
+            meaning_ = tasks.create_task(self._meaning(asked.rest), name="search-meaning")
+        found, meaning = reading_.result(), meaning_.result()
+        near = None
+        if meaning.vector is not None and meaning.held is not None:
+            near = await self._cosines(meaning.held, meaning.vector, found.rows.ids)
+        return await self._db.read(lambda c: self._page(c, seen, asked, place, Scored(found, meaning, near)))
+
+    async def _drops(self, viewer: Viewer, asked: Parsed) -> tuple[Drop, ...]:
+        """Filters without which there would be something."""
+        offers = []
+        for kind, label, wider in asked.without_one():
+            answer = await self._answer(viewer, replace(wider, query=replace(wider.query, limit=1)), None)
+            if answer.total:
+                offers.append(Drop(kind, label, answer.total))
+        return tuple(sorted(offers, key=lambda drop: -drop.total))
+
+    async def _meaning(self, text: str) -> Meaning:
+        if not text.strip():
+            return Meaning()
+        space = self._index.spaces.text
+        held = self._index.held(space)
+        if held is None:
+            return Meaning(off="nothing has a meaning yet", hint="It comes with the first captions")
+        known = self._remembered.get((space, text))
+        if known is None:
+            try:
+                known = await self._embed(text)
+            except HearthlogError as error:
+                return Meaning(off=error.what, hint=error.hint)
+            if known is None:
+                return Meaning(off="no model for the meaning of words", hint="hearthlog models pull embed-text")
+            if len(known) != 4 * held.dimensions:
+                return Meaning(off="the model was changed; memories are read again", hint="Wait until it is done")
+            self._remembered[space, text] = known
+            if len(self._remembered) > _REMEMBERED:
+                self._remembered.popitem(last=False)
+        return Meaning(from_bytes(known, held.dimensions), held)
+
+    async def _cosines(self, held: Held, vector: Floats, ids: np.typing.NDArray[np.int64]) -> Floats:
+        loop = asyncio.get_running_loop()
+        query = held.seen(vector[None, :])[0]
+        return await loop.run_in_executor(held.exact.thread, held.exact.cosines, query, ids)
+
+    def _page(
+        self, connection: Connection, seen: Sql, asked: Parsed, place: paging.Place | None, scored: Scored
+    ) -> Answer:
+        found, near = scored.found, scored.near
+        rows = found.rows
+        wanted = found.in_devices & found.in_kinds
+        if not asked.rest.strip():
+            ranked = rank.newest_first(rows, wanted)
+        else:
+            if near is not None and scored.meaning.vector is not None and scored.meaning.held is not None:
+                best = rank.nearest(near, rows.ids, wanted)
+                ids = rows.ids[best]
+                exact = _rescored(connection, scored.meaning.held, scored.meaning.vector, ids.tolist())
+                near[best] = [exact.get(number, float(near[at])) for number, at in zip(ids.tolist(), best, strict=True)]
+            ranked = rank.fused(rows, found.words, near, rank.hits(found.words, near, rows.ids, wanted))
+        start = _start(connection, ranked, rows, place)
+        here = slice(start, start + asked.query.limit)
+        places = ranked.places[here]
+        memories = reading.by_ids(connection, rows.ids[places].tolist(), seen, self._shelf)
+        position = {number: at for at, number in enumerate(rows.ids[places].tolist(), start)}
+        why = reasons(connection, seen, memories, asked, _values(found, near, places.tolist()))
+        items = tuple(
+            Hit(memory, _score(ranked, at), why[memory.capture.id], bool(ranked.weak[at]))
+            for memory in memories
+            for at in (position[memory.capture.id],)
+        )
+        end = start + len(places)
+        onward = ""
+        if end < len(ranked.places) and items:
+            last = memories[-1].capture
+            at = end - 1
+            onward = paging.seal(
+                asked.asked,
+                paging.Place(bool(ranked.weak[at]), float(ranked.scores[at]), last.captured_at.at_us, last.uid),
+            )
+        return Answer(
+            items=items,
+            next=onward,
+            total=len(ranked.places),
+            looked_at=int(wanted.sum()),
+            understood=asked.understood,
+            facets=counts.facets(found, near, ranked, asked, zone=self._place.zone),
+            meaning_off=scored.meaning.off,
+            meaning_hint=scored.meaning.hint,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What is known before a page is read. `near` is re-scored in place by the one who reads it."""
+
+    found: Candidates
+    meaning: Meaning
+    near: Floats | None
+
+
+def _score(ranked: rank.Ranked, at: int) -> float:
+    return round(float(ranked.scores[at]), 6)
+
+
+def _values(found: Candidates, near: Floats | None, places: Sequence[int]) -> dict[int, tuple[float, float | None]]:
+    """capture → (share of words, cosine)."""
+    return {
+        int(found.rows.ids[at]): (
+            round(float(found.words[at]), 4),
+            round(float(near[at]), 4) if near is not None and near[at] > -1.5 else None,
+        )
+        for at in places
+    }
+
+
+def _start(connection: Connection, ranked: rank.Ranked, rows: Columns, place: paging.Place | None) -> int:
+    if place is None:
+        return 0
+    number = reading.number_of(connection, place.uid)
+    return ranked.after((place.weak, place.score, place.at_us, number), rows)
+
+
+def _rescored(connection: Connection, held: Held, vector: Floats, ids: list[int]) -> dict[int, float]:
+    """Cosines with the float32 vectors that SQLite keeps."""
+    rows = [row for row in vectors.of_captures(connection, held.exact.space, ids) if len(row[1]) == 4 * held.dimensions]
+    if not rows:
+        return {}
+    matrix = np.frombuffer(b"".join(row[1] for row in rows), "<f4").reshape(len(rows), held.dimensions)
+    return {row[0]: float(cosine) for row, cosine in zip(rows, matrix @ vector, strict=True)}
