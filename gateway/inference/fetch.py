@@ -72,6 +72,7 @@ async def pull(models: Models, what: str, *, mirror: Path | None = None, tell: T
                     failed.append(error)
         finally:
             stopped.set()
+            models.announce()
     if failed:
         raise failed[0]
     return [models.get(manifest.name) for manifest in chosen]

@@ -21,6 +21,7 @@ from gateway.errors import ModelBroken, ModelMissing, NotFound
 from gateway.inference.manifest import Manifest, ModelFile, read_manifests
 
 _RECEIPT = "receipt.json"
+_STAMP = ".changed"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -69,8 +70,9 @@ class Models:
         self.folder = home / "models"
         self.manifests = dict(manifests) if manifests is not None else read_manifests()
         self.generation = 0
-        """Grows with every refresh."""
+        """Grows whenever models may have changed."""
         self._installed: dict[str, Installed] = {}
+        self._stamp = self._stamped()
 
     def refresh(self, name: str | None = None) -> None:
         """Look again at one model, or at all."""
@@ -87,6 +89,7 @@ class Models:
         """One model by name; NotFound for a name that no manifest has."""
         if name not in self.manifests:
             raise NotFound(f"no model is named {name}", hint=f"Known: {', '.join(sorted(self.manifests))}")
+        self._notice()
         if name not in self._installed:
             self._installed[name] = self._look(self.manifests[name])
         return self._installed[name]
@@ -153,6 +156,28 @@ class Models:
         target = aside / f"{path.parent.name}-{path.name}-{time.time_ns()}"
         path.rename(target)
         return target
+
+    def announce(self) -> None:
+        """Tell other processes that look at this folder that something changed."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / _STAMP).write_text(str(time.time_ns()), encoding="utf-8")
+        except OSError:
+            return  # they will see it when they start again
+
+    def _notice(self) -> None:
+        """Forget what is known when another process pulled or verified. Costs one `stat`."""
+        stamp = self._stamped()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._installed.clear()
+            self.generation += 1
+
+    def _stamped(self) -> int:
+        try:
+            return (self.folder / _STAMP).stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def _serving(self, task: str) -> list[Manifest]:
         found = [each for each in self.manifests.values() if each.task == task]

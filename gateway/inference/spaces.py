@@ -19,7 +19,7 @@ _MARGIN = HEIGHT_PX // 10
 """Rows at the top and bottom that may belong to other lines."""
 _TIMES, _PLUS = 1.25, 0.063
 """A word gap is wider than _TIMES the line's usual gap and _PLUS heights of the line …"""
-_LEAST_SMALL, _LEAST_FIGURES, _LEAST_CAPITALS = 0.17, 0.25, 0.29
+_LEAST_SMALL, _LEAST_FIGURES, _LEAST_CAPITALS = 0.17, 0.25, 0.27
 """… and than so many heights of the print itself: small letters stand closer than figures, and those than capitals.
 Fitted to rendered labels of 14 to 30 px: word gaps .20 to .49, gaps between letters up to .14 small, .28 tall."""
 _USUAL_SHARE = 0.4

@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway import metrics
 from gateway.child import Child, Limits, python_argv, python_env, rss_bytes
 from gateway.entities import BlobRef, Json, Priority, Provenance
 from gateway.errors import ModelBroken, WorkerFailed
@@ -30,6 +31,8 @@ _BASE_MB = 90
 """An interpreter with NumPy, Pillow and a runtime."""
 _ORDER = {Priority.PERSON: 0, Priority.LIVE: 1, Priority.BACKLOG: 2}
 _NO_PARAMS: Json = {}
+_REPLY_BYTES = 4 << 20
+_THUMB_IDLE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class Budget:
     threads: int = 1
     """Threads of one model while it runs."""
     memory_mb: int | None = None
-    """The most that one worker may hold, whatever its models say. None: as its models say."""
+    """For all workers together: before one starts that would not fit, idle ones end. One worker is always allowed
+    what its models need. None: no common limit."""
     read_idle_s: float = 30.0
     listen_idle_s: float = 60.0
     default_s: float = 20.0
@@ -117,11 +121,11 @@ class ProcessWorkers:
         self._budget = budget
         self._looked = False
         self._slots = {
-            "look": _Slot("look", self._limits("look", nice=10), budget.threads),
-            "read": _Slot("read", self._limits("read", nice=10, idle_s=budget.read_idle_s), budget.threads),
-            "listen": _Slot("listen", self._limits("listen", nice=10, idle_s=budget.listen_idle_s), budget.threads),
-            "query": _Slot("query", self._limits("query", nice=0), budget.threads),
-            "thumb": _Slot("thumb", self._limits("thumb", nice=5, idle_s=300.0), 1),
+            "look": self._slot("look", nice=10),
+            "read": self._slot("read", nice=10, idle_s=budget.read_idle_s),
+            "listen": self._slot("listen", nice=10, idle_s=budget.listen_idle_s),
+            "query": self._slot("query", nice=0),
+            "thumb": self._slot("thumb", nice=5, idle_s=_THUMB_IDLE_S),
         }
         self._deadlines_s = {"ocr": budget.ocr_s, "asr": budget.asr_s, "asr-draft": budget.asr_s}
 
@@ -141,12 +145,14 @@ class ProcessWorkers:
             "params": dict(params),
         }
         slot = self._slots[model.manifest.slot]
+        await self._make_room(slot)
         try:
             reply, took_ms = await slot.run(task, request, priority, self._deadline_s(task))
         except ModelBroken:
             await asyncio.to_thread(self._models.verify, model.manifest.name)
             raise
         except WorkerFailed as error:
+            metrics.worker_restarts.labels(slot=slot.name, why=error.code).inc()
             log.warning("worker failed", extra={"slot": slot.name, "task_name": task, "code": error.code})
             raise
         data = reply.get("data")
@@ -188,12 +194,28 @@ class ProcessWorkers:
             "options": dict(manifest.options),
         }
 
-    def _limits(self, slot: str, *, nice: int, idle_s: float | None = None) -> Limits:
-        models_mb = sum(each.ram_mb for each in self._models.manifests.values() if each.slot == slot)
-        memory_mb = _BASE_MB + models_mb + OVER_MODELS_MB
-        if self._budget.memory_mb is not None:
-            memory_mb = min(memory_mb, self._budget.memory_mb)
-        return Limits(memory_bytes=memory_mb << 20, nice=nice, idle_s=idle_s, network=False)
+    def _slot(self, name: str, *, nice: int, idle_s: float | None = None) -> _Slot:
+        models_mb = sum(each.ram_mb for each in self._models.manifests.values() if each.slot == name)
+        memory_mb = _BASE_MB + models_mb
+        limits = Limits(
+            memory_bytes=(memory_mb + OVER_MODELS_MB) << 20,
+            nice=nice,
+            idle_s=idle_s,
+            network=False,
+            reply_bytes=_REPLY_BYTES,
+        )
+        return _Slot(name, limits, threads=self._budget.threads, memory_mb=memory_mb)
+
+    async def _make_room(self, wanted: _Slot) -> None:
+        """End idle workers, the longest idle first, until `wanted` fits the budget. The one for queries stays."""
+        if self._budget.memory_mb is None or wanted.pid is not None:
+            return
+        others = [each for each in self._slots.values() if each is not wanted and each.pid is not None]
+        over = sum(each.rss_mb for each in others) + wanted.memory_mb - self._budget.memory_mb
+        for other in sorted(others, key=lambda each: each.idle_since):
+            if over > 0 and other.name != "query" and not other.busy:
+                over -= other.rss_mb
+                await other.stop()
 
     def _deadline_s(self, task: str) -> float:
         return self._deadlines_s.get(task, self._budget.default_s)
@@ -202,8 +224,10 @@ class ProcessWorkers:
 class _Slot:
     """One process and the requests that wait for it, the most urgent first."""
 
-    def __init__(self, name: str, limits: Limits, threads: int) -> None:
+    def __init__(self, name: str, limits: Limits, *, threads: int, memory_mb: int) -> None:
         self.name = name
+        self.memory_mb = memory_mb
+        """What its process is expected to need."""
         argv = python_argv("gateway.inference.worker")
         self._child = Child(argv, name=name, env=python_env(threads=threads), limits=limits)
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -212,6 +236,22 @@ class _Slot:
         self._failures = 0
         self._loaded: set[str] = set()
         self._loaded_pid: int | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid
+
+    @property
+    def rss_mb(self) -> int:
+        return 0 if self.pid is None else rss_bytes(self.pid) >> 20
+
+    @property
+    def busy(self) -> bool:
+        return self._busy
+
+    @property
+    def idle_since(self) -> float:
+        return self._child.idle_since
 
     async def run(self, task: str, request: Json, priority: Priority, timeout_s: float) -> tuple[Json, float]:
         """The reply and the milliseconds that it took."""
