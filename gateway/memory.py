@@ -171,6 +171,16 @@ class Memories:
 
         return await self._db.write(write)
 
+    async def pin(self, viewer: Viewer, uid: str, *, pinned: bool) -> Memory:
+        """Whether retention must leave its original. Raises NotFound, Forbidden."""
+
+        def write(connection: Connection) -> Memory:
+            capture = self._own(connection, viewer, uid)
+            edits.set_pinned(connection, capture.id, pinned=pinned, at_us=self._clock())
+            return self._get(connection, viewer, uid)
+
+        return await self._db.write(write)
+
     async def correct(
         self, viewer: Viewer, uid: str, *, caption: str | None = None, transcript: str | None = None
     ) -> Memory:

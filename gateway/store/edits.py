@@ -38,6 +38,12 @@ def set_ai_usage(connection: Connection, capture_id: int, ai_usage: AiUsage, *, 
     captures.decide(connection, capture_id, person=person, decisions=[("ai-usage", ai_usage.value)], at_us=at_us)
 
 
+def set_pinned(connection: Connection, capture_id: int, *, pinned: bool, at_us: int) -> None:
+    """Whether retention must leave its original."""
+    connection.execute("UPDATE capture SET pinned = ? WHERE id = ?", (int(pinned), capture_id))
+    captures.touch(connection, capture_id, at_us=at_us)
+
+
 def decisions(connection: Connection, capture_id: int) -> list[tuple[str, str, str, int]]:
     """(person's name, what, value, at_us), oldest first."""
     rows = connection.execute(

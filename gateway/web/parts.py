@@ -13,10 +13,10 @@ from gateway.config import Settings
 from gateway.entities import Viewer
 from gateway.health import HealthDoor
 from gateway.inference.workers import Workers
+from gateway.memory import Memories
 
 if TYPE_CHECKING:
     from gateway.devices import Devices
-    from gateway.memory import Memories
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ tells it to load everything anew.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import hdrs, web
@@ -94,18 +94,17 @@ async def _told(parts: Parts, caller: Caller, cursor: Cursor | None, pace: Pace)
     loop = asyncio.get_running_loop()
     spoke_s = 0.0
     while await still_in(caller, parts):
-        waiting = asyncio.create_task(memories.wait_for_changes(), name="sse-wait")
-        try:
-            await asyncio.sleep(0)  # it waits before we read: what is committed in between wakes it
-            changes, cursor, over = await memories.changes(viewer, cursor)
-            text = _text(changes, cursor, over)
-            if text or loop.time() - spoke_s >= pace.heartbeat_s:
-                yield text or ": beat\n\n"
-                spoke_s = loop.time()
-            await asyncio.sleep(pace.least_s)
-            await asyncio.wait({waiting}, timeout=pace.heartbeat_s)
-        finally:
-            waiting.cancel()
+        commits = memories.commits
+        changes, cursor, over = await memories.changes(viewer, cursor)
+        text = _text(changes, cursor, over)
+        if text or loop.time() - spoke_s >= pace.heartbeat_s:
+            yield text or ": beat\n\n"
+            spoke_s = loop.time()
+        await asyncio.sleep(pace.least_s)
+        if memories.commits == commits:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pace.heartbeat_s):
+                    await memories.wait_for_changes()
 
 
 def _text(changes: list[Change], cursor: Cursor, over: bool) -> str:
@@ -117,7 +116,7 @@ def _text(changes: list[Change], cursor: Cursor, over: bool) -> str:
     return "".join(event(change, cursor.epoch) for change in changes) + f"{place}event: here\ndata: {{}}\n\n"
 
 
-@contextmanager
+@contextlib.contextmanager
 def _one_more(streams: Streams, person: str) -> Iterator[None]:
     task = asyncio.current_task()
     assert task is not None
