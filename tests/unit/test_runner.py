@@ -1,0 +1,238 @@
+"""The runner: jobs become annotations, failures are counted, and nothing a step does stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gateway.entities import Annotation, Capture, Kind, Lane, Priority
+from gateway.errors import Retryable, Skip, Unreadable, WorkerFailed
+from gateway.pipeline.plan import find_steps, queue_plan
+from gateway.pipeline.runner import House, Runner, catch_up
+from gateway.pipeline.step import Context, Step
+from gateway.store import jobs
+from gateway.testing import TwinWorkers
+from tests.unit.conftest import SmallHouse, open_small_house
+
+NOW_US = 10**15
+
+
+def _jpeg(colour: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), (colour, 90, 120)).save(out, "JPEG")
+    return out.getvalue()
+
+
+class _Clock:
+    """Goes on by itself, far enough that every rest is over at the next look."""
+
+    def __init__(self) -> None:
+        self.now_us = NOW_US
+
+    def __call__(self) -> int:
+        self.now_us += 3_600_000_000
+        return self.now_us
+
+
+@asynccontextmanager
+async def _working(house: SmallHouse, workers: TwinWorkers, steps: dict[str, Step]) -> AsyncIterator[Runner]:
+    runner = Runner(House(house.db, house.spool, house.shelf, workers, steps, _Clock()))
+    task = asyncio.create_task(runner.run())
+    try:
+        yield runner
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def _settled(house: SmallHouse) -> None:
+    """Until no job waits or runs."""
+    async with asyncio.timeout(20):
+        while True:
+            wake = asyncio.create_task(house.db.next_commit())
+            await asyncio.sleep(0)
+            if not any(each.waiting + each.running for each in await house.db.read(jobs.backlogs)):
+                wake.cancel()
+                return
+            await wake
+
+
+async def _rows(house: SmallHouse, sql: str) -> list[tuple[object, ...]]:
+    return await house.db.read(lambda c: [tuple(row) for row in c.execute(sql).fetchall()])
+
+
+@pytest.fixture
+async def whole(tmp_path: Path) -> AsyncIterator[SmallHouse]:
+    """A house with the real pipeline's plan."""
+    house = await open_small_house(tmp_path, plan=queue_plan(find_steps()))
+    async with house.stack:
+        yield house
+
+
+async def test_a_picture_goes_through_every_step(whole: SmallHouse) -> None:
+    await whole.put(_jpeg(1), seq=1)
+    async with _working(whole, TwinWorkers(), find_steps()) as runner:
+        await _settled(whole)
+    names = {row[0] for row in await _rows(whole, "SELECT step FROM annotation WHERE skipped = ''")}
+    assert names == {"quality", "detect", "dedupe", "classify", "look", "ocr", "caption", "embed"}
+    assert await whole.count("embedding") == 2
+    assert runner.done["caption"] == 1
+    models = await _rows(whole, "SELECT model, revision, preprocessing FROM annotation WHERE step = 'detect'")
+    assert models == [("twin-detect", "1", "1")]
+
+
+async def test_a_missing_model_is_a_skip_that_names_the_command(whole: SmallHouse) -> None:
+    await whole.put(_jpeg(2), seq=1)
+    async with _working(whole, TwinWorkers(missing=["detect"]), find_steps()):
+        await _settled(whole)
+    ((code, hint),) = await _rows(whole, "SELECT skip_code, hint FROM annotation WHERE step = 'detect'")
+    assert (code, hint) == ("model-missing", "hearthlog models pull detect")
+
+
+async def test_fetching_the_model_brings_back_what_was_passed_over_and_no_more(whole: SmallHouse) -> None:
+    await whole.put(_jpeg(3), seq=1)
+    workers, steps = TwinWorkers(missing=["detect"]), find_steps()
+    async with _working(whole, workers, steps):
+        await _settled(whole)
+        workers.install("detect")
+        workers.asked.clear()
+        queued = await whole.db.write(lambda c: catch_up(c, whole.spool, steps, workers=workers, at_us=NOW_US))
+        await _settled(whole)
+        again = await whole.db.write(lambda c: catch_up(c, whole.spool, steps, workers=workers, at_us=NOW_US))
+    assert (queued, again) == (1, 0)
+    assert "pixels" not in {task for task, _ in workers.asked}
+    current = await _rows(whole, "SELECT skip_code FROM annotation WHERE step = 'detect' AND current = 1")
+    assert current == [("",)]
+
+
+async def test_unchanged_input_is_never_computed_again(whole: SmallHouse) -> None:
+    await whole.put(_jpeg(4), seq=1)
+    workers, steps = TwinWorkers(), find_steps()
+    async with _working(whole, workers, steps):
+        await _settled(whole)
+        workers.asked.clear()
+        await whole.db.write(
+            lambda c: whole.spool.requeue(
+                c, capture_id=1, kind=Kind.IMAGE, step="quality", at_us=1, priority=Priority.BACKLOG
+            )
+        )
+        await _settled(whole)
+    assert workers.asked == []
+
+
+async def test_a_person_who_asks_gets_it_done_again(whole: SmallHouse) -> None:
+    await whole.put(_jpeg(5), seq=1)
+    workers = TwinWorkers()
+    async with _working(whole, workers, find_steps()):
+        await _settled(whole)
+        workers.asked.clear()
+        await whole.db.write(lambda c: whole.spool.requeue(c, capture_id=1, kind=Kind.IMAGE, step="ocr", at_us=1))
+        await _settled(whole)
+    assert ("ocr", Priority.PERSON) in workers.asked
+
+
+async def test_the_same_picture_again_is_folded_and_costs_little(whole: SmallHouse) -> None:
+    await whole.put(_jpeg(6), seq=1, at_us=1_000_000)
+    await whole.put(_jpeg(6), seq=2, at_us=60_000_000)
+    workers = TwinWorkers()
+    async with _working(whole, workers, find_steps()):
+        await _settled(whole)
+    assert await _rows(whole, "SELECT kind FROM duplicate") == [("exact",)]
+    assert [task for task, _ in workers.asked].count("ocr") == 1
+    assert await _rows(whole, "SELECT folded FROM understood ORDER BY capture") == [("",), ("exact",)]
+
+
+Does = Callable[[Capture, Context], Awaitable[Annotation]]
+
+
+def _one(does: Does) -> dict[str, Step]:
+    return {"quality": replace(find_steps()["quality"], run=does)}
+
+
+@pytest.fixture
+async def single(tmp_path: Path) -> AsyncIterator[SmallHouse]:
+    house = await open_small_house(tmp_path, plan=queue_plan({"quality": find_steps()["quality"]}))
+    async with house.stack:
+        yield house
+
+
+async def _failing(house: SmallHouse, error: Exception, times: int) -> int:
+    """How often a step ran that fails `times` times with `error`."""
+    runs = 0
+
+    async def does(_: Capture, __: Context) -> Annotation:
+        nonlocal runs
+        runs += 1
+        if runs <= times:
+            raise error
+        return Annotation(caption="At last.")
+
+    await house.put(b"x", seq=1)
+    async with _working(house, TwinWorkers(), _one(does)):
+        await _settled(house)
+    return runs
+
+
+async def test_what_may_pass_is_tried_again(single: SmallHouse) -> None:
+    assert await _failing(single, WorkerFailed("it died"), 2) == 3
+    assert await _rows(single, "SELECT caption FROM understood") == [("At last.",)]
+    assert await single.count("job") == 0
+
+
+@pytest.mark.parametrize("error", [WorkerFailed("it died", code="died"), Retryable("disk"), RuntimeError("bug")])
+async def test_after_three_tries_it_is_set_aside_with_its_reason(single: SmallHouse, error: Exception) -> None:
+    assert await _failing(single, error, 99) == 3
+    ((state, tries, code),) = await _rows(single, "SELECT state, tries, code FROM job")
+    assert (state, tries) == ("dead", 3)
+    assert code in ("died", "try-later", "bug")
+
+
+async def test_what_cannot_be_read_is_set_aside_at_once(single: SmallHouse) -> None:
+    assert await _failing(single, Unreadable("cut short", hint="Send it again"), 99) == 1
+    assert await _rows(single, "SELECT state, reason, hint FROM job") == [("dead", "cut short", "Send it again")]
+
+
+async def test_a_skip_is_an_annotation_with_its_reason(single: SmallHouse) -> None:
+    assert await _failing(single, Skip("too small", code="too-small"), 1) == 1
+    assert await _rows(single, "SELECT skipped, skip_code FROM annotation") == [("too small", "too-small")]
+
+
+async def test_a_stop_gives_leases_back_uncounted(single: SmallHouse) -> None:
+    begun = asyncio.Event()
+
+    async def hangs(_: Capture, __: Context) -> Annotation:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError("never")
+
+    for seq in range(6):
+        await single.put(b"x%d" % seq, seq=seq)
+    async with _working(single, TwinWorkers(), _one(hangs)):
+        await begun.wait()
+    assert await _rows(single, "SELECT DISTINCT state, tries, losses FROM job") == [("waiting", 0, 0)]
+
+
+async def test_a_capture_without_its_original_is_passed_over(whole: SmallHouse) -> None:
+    await whole.put(_jpeg(7), seq=1)
+    await whole.db.write(lambda c: c.execute("UPDATE capture SET blob = NULL"))
+    async with _working(whole, TwinWorkers(), find_steps()):
+        await _settled(whole)
+    codes = await _rows(whole, "SELECT skip_code FROM annotation WHERE step = 'quality'")
+    assert codes == [("original-gone",)]
+
+
+async def test_a_note_is_taken_in_as_written(whole: SmallHouse) -> None:
+    arrival = whole.arrival("Books came för Nora".encode())
+    decoded = replace(arrival.decoded, kind=Kind.TEXT, media_type="text/plain", width_px=None, height_px=None)
+    await whole.spool.put(replace(arrival, decoded=decoded, device=None, lane=Lane.FOLDER))
+    async with _working(whole, TwinWorkers(), find_steps()):
+        await _settled(whole)
+    assert await _rows(whole, "SELECT text FROM understood") == [("Books came för Nora",)]
