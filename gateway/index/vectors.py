@@ -136,7 +136,7 @@ class Exact:
             out = np.full(len(among), ABSENT, np.float32)
             if not self._count or not len(among):
                 return out
-            found = np.minimum(np.searchsorted(self._ids, among, sorter=order), self._count - 1)
+            found = np.minimum(np.searchsorted(self._ids[: self._count], among, sorter=order), self._count - 1)
             slots = order[found]
             there = self._ids[slots] == among
             if there.sum() > _SCAN_ALL_ABOVE * self._count:
@@ -174,7 +174,7 @@ class Exact:
         if not self._count:
             return np.full(len(ids), -1, np.int64)
         order = self._sorted()
-        found = order[np.minimum(np.searchsorted(self._ids, ids, sorter=order), self._count - 1)]
+        found = order[np.minimum(np.searchsorted(self._ids[: self._count], ids, sorter=order), self._count - 1)]
         return np.where(self._ids[found] == ids, found, -1)
 
     def _reserve(self, count: int) -> None:
