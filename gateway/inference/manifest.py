@@ -18,6 +18,7 @@ TIERS = ("small", "standard")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _MADE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}){0,3}")
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}==[0-9][0-9A-Za-z.]{0,19}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_FILE_BYTES = 2 << 30
 _MAX_MANIFEST_BYTES = 64 << 10
@@ -37,6 +38,8 @@ class Source:
     """Import name of an installed dependency that carries the file; `member` is its path inside."""
     member: str = ""
     """Path within `package`."""
+    requirement: str = ""
+    """`distribution==version` that pip finds `package` in, where it is not an ordinary dependency of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,8 @@ def _source(entry: object) -> Source:
         raise ValueError("a source's url must be https")
     if bool(source.package) != bool(source.member) or ".." in Path(source.member).parts:
         raise ValueError("a package source names a member inside it, and only such a source does")
+    if source.requirement and not (source.package and _REQUIREMENT.fullmatch(source.requirement)):
+        raise ValueError("a requirement is distribution==version of a package source")
     return source
 
 
