@@ -50,6 +50,22 @@ def through(request: Request, alone: Callable[[Settings], Awaitable[Json]]) -> J
     return asyncio.run(_awaited(alone(settings))) if answered is None else answered
 
 
+def ask(request: Request) -> Json:
+    """The answer of the running gateway, else of one that this command is for a moment. Raises as `through`."""
+    return through(request, lambda settings: _for_a_moment(settings, request))
+
+
+async def _for_a_moment(settings: Settings, request: Request) -> Json:
+    from gateway.app import open_gateway
+    from gateway.web.serve import open_commands
+
+    async with open_gateway(settings) as gateway, open_commands(gateway.parts):
+        await gateway.index.catch_up()
+        answered = await asyncio.to_thread(call, settings.home, request)
+    assert answered is not None
+    return answered
+
+
 def call(home: Path, request: Request) -> Json | None:
     """Ask the running gateway; None when none answers. Raises the gateway's own errors."""
     from http.client import HTTPException

@@ -85,6 +85,20 @@ async def open_web(parts: Parts) -> AsyncIterator[Listening]:
             await runner.cleanup()
 
 
+@contextlib.asynccontextmanager
+async def open_commands(parts: Parts) -> AsyncIterator[None]:
+    """Answer on the unix socket only: for a command that finds no gateway running and is one for a moment."""
+    app = await asyncio.to_thread(make_app, parts)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S, handle_signals=False)
+    with command_socket(parts.settings.home) as commands:
+        await runner.setup()
+        try:
+            await web.SockSite(runner, commands).start()
+            yield
+        finally:
+            await runner.cleanup()
+
+
 def bind(http: Http) -> list[Bound]:
     """The sockets, listening not yet. Port 0 takes a free one, the same for all."""
     hosts = _addresses(http.host)
