@@ -1,0 +1,262 @@
+"""Cameras and other things that send: the door by which web and commands come in.
+
+A viewer knows of a camera by `policy.knows_device`; what it took is read through `policy.visible` like everything.
+Only an admin adds one; its owner or an admin changes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from gateway.entities import Device, Json, Lane, Memory, Privacy, Role, Viewer
+from gateway.errors import Conflict, Forbidden, NotFound, Rejected
+from gateway.policy import knows_device, visible
+from gateway.recall.dates import day_bounds, day_of
+from gateway.store import cameras, reading
+from gateway.store import devices as rows
+from gateway.store.cameras import Setting
+from gateway.store.db import Connection, Database
+
+State: TypeAlias = Literal["awake", "asleep", "look", "away"]
+
+AWAKE_US = 120_000_000
+_USUAL_TIMES = 3
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,31}")
+_RESERVED = "gateway"
+_MAX_NAME = 60
+_DAY_US = 86_400_000_000
+_ROOT = "hearthlog/v1"
+_EMPTY_MV, _FULL_MV = 3_300, 4_200
+"""Of a lithium cell under the load of a camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCard:
+    """A camera as the Devices page shows it. None: not told, which is never 0."""
+
+    device: Device
+    last_memory: Memory | None
+    """The newest thing of it that the viewer may see."""
+    frames_today: int
+    """Of the home's day, folded or not, as far as the viewer may see them."""
+    lost_today: int
+    """As it says itself; always 0 on the plain lane, where losses cannot be counted."""
+    lane: Lane
+    state: State
+    since_us: int
+    """Since when it is so; for `awake` when it was last heard."""
+    look: str
+    """What needs a look, for people; empty when nothing does."""
+    battery_percent: int | None
+    mains: bool | None
+    rssi_dbm: int | None
+    card_fill: float | None
+    """0 to 1: how full its own card is."""
+    card_waiting: int | None
+    """Records on its card that were not acknowledged yet."""
+    clock_error_us: int | None
+    firmware: str | None
+    board: str | None
+    last_ack_us: int | None
+    """When something of it was last stored."""
+    last_sequence: int | None
+
+
+class Devices:
+    """Made once by the app; holds no state of its own."""
+
+    def __init__(self, db: Database, *, clock: Callable[[], int], zone: str) -> None:
+        self._db = db
+        self._clock = clock
+        self._zone = zone
+
+    async def all(self, viewer: Viewer) -> list[DeviceCard]:
+        """Every camera the viewer may know of, by name."""
+        return await self._db.read(lambda c: self._cards(c, viewer, rows.all_of(c)))
+
+    async def get(self, viewer: Viewer, device_id: str) -> DeviceCard:
+        """One camera. Raises NotFound."""
+        return await self._db.read(lambda c: self._cards(c, viewer, [_known(c, viewer, device_id)])[0])
+
+    async def add(self, viewer: Viewer, device_id: str, *, setting: Setting, lane: Lane = Lane.PLAIN) -> DeviceCard:
+        """Name a camera; from the first one on, unknown ones are refused. One that already came is taken over.
+
+        Raises Forbidden, Rejected (`bad-device-id`, `bad-name`), Conflict when someone added it before.
+        """
+        if viewer.role is not Role.ADMIN:
+            raise Forbidden("only an admin adds cameras")
+        if not _ID.fullmatch(device_id) or device_id == _RESERVED:
+            raise Rejected(
+                "this is not a name a camera can have in its topic",
+                code="bad-device-id",
+                hint="a-z, 0-9 and -, 3 to 32 characters, and not `gateway`",
+            )
+        checked = _checked(setting)
+
+        def write(connection: Connection) -> DeviceCard:
+            if not cameras.add(
+                connection, device_id, lane=lane, owner=viewer.user, setting=checked, at_us=self._clock()
+            ):
+                raise Conflict("a camera with this name in its topic was added before", code="device-exists")
+            return self._cards(connection, viewer, [_known(connection, viewer, device_id)])[0]
+
+        return await self._db.write(write)
+
+    async def change(self, viewer: Viewer, device_id: str, *, setting: Setting) -> DeviceCard:
+        """Name it, say where it is, who may see what it takes and what machines may use it for.
+
+        A narrower audience also counts for what it took before, save where a person decided on a memory; a wider
+        one counts from now on. Raises NotFound, Forbidden, Rejected (`bad-name`).
+        """
+        checked = _checked(setting)
+
+        def write(connection: Connection) -> DeviceCard:
+            device = _known(connection, viewer, device_id)
+            if viewer.role is not Role.ADMIN and viewer.user != device.owner:
+                raise Forbidden("only its owner or an admin can change a camera")
+            if checked.privacy is not None:
+                if viewer.user != device.owner and _WIDTH[checked.privacy] > _WIDTH[device.privacy]:
+                    raise Forbidden("only its owner can let more people see what a camera takes")
+                cameras.narrow(connection, device_id, privacy=checked.privacy, at_us=self._clock())
+            cameras.change(connection, device_id, setting=checked, at_us=self._clock())
+            return self._cards(connection, viewer, [_known(connection, viewer, device_id)])[0]
+
+        return await self._db.write(write)
+
+    @staticmethod
+    def topic_of(device_id: str) -> str:
+        """Where a plain camera publishes its pictures."""
+        return f"{_ROOT}/{device_id}/up/jpeg"
+
+    def _cards(self, connection: Connection, viewer: Viewer, devices: list[Device]) -> list[DeviceCard]:
+        now_us = self._clock()
+        seen = visible(viewer)
+        from_us, to_us = day_bounds(day_of(now_us, self._zone), self._zone)
+        frames = cameras.counts(connection, seen, from_us=from_us, to_us=to_us)
+        refused = cameras.refusals(connection, since_us=from_us)
+        gaps = [gap for gap in rows.gaps(connection, from_us=from_us, to_us=to_us) if gap.from_us >= from_us]
+        cards = []
+        for device in devices:
+            if not knows_device(viewer, device):
+                continue
+            lost = [gap for gap in gaps if gap.device == device.id]
+            trouble = _trouble(sum(gap.last - gap.first + 1 for gap in lost), refused.get(device.id))
+            trouble_us = min([*(gap.from_us for gap in lost), refused.get(device.id, (0, now_us, ""))[1]])
+            pause_us = cameras.usual_pause_us(connection, device.id, seen)
+            state, since_us = _state(
+                device, pause_us=pause_us, trouble_us=trouble_us if trouble else None, now_us=now_us
+            )
+            newest = reading.newest_of(connection, device.id, seen)
+            record = cameras.last_record(connection, device.id)
+            told = _told(device.status)
+            cards.append(
+                DeviceCard(
+                    device=device,
+                    last_memory=next(iter(reading.by_ids(connection, [newest], seen)), None) if newest else None,
+                    frames_today=frames.get(device.id, 0),
+                    lost_today=sum(gap.last - gap.first + 1 for gap in lost),
+                    lane=device.lane,
+                    state=state,
+                    since_us=since_us,
+                    look=trouble,
+                    battery_percent=_battery(told),
+                    mains=_flag(told, "mains"),
+                    rssi_dbm=_whole(told, "rssi_dbm", "rssi", low=-150, high=0),
+                    card_fill=_share(told, "spool_fill", "card_fill"),
+                    card_waiting=_whole(told, "spool_waiting", "waiting", low=0, high=2**53),
+                    clock_error_us=_whole(told, "utc_err_us", "clock_error_us", low=0, high=10 * 366 * _DAY_US),
+                    firmware=_text(told, "firmware"),
+                    board=_text(told, "board"),
+                    last_ack_us=record[1] if record else device.last_seen_us if newest else None,
+                    last_sequence=record[0] if record else None,
+                )
+            )
+        return cards
+
+
+_WIDTH = {Privacy.PRIVATE: 0, Privacy.CIRCLE: 1, Privacy.PUBLIC: 2}
+
+
+def _known(connection: Connection, viewer: Viewer, device_id: str) -> Device:
+    device = rows.get(connection, device_id)
+    if device is None or not knows_device(viewer, device):
+        raise NotFound("there is no such camera, or it is not yours to see")
+    return device
+
+
+def _checked(setting: Setting) -> Setting:
+    def name(value: str | None, what: str) -> str | None:
+        if value is None:
+            return None
+        text = " ".join(value.split())
+        if not 1 <= len(text) <= _MAX_NAME or not text.isprintable():
+            raise Rejected(f"a {what} has 1 to {_MAX_NAME} printable characters", code="bad-name")
+        return text
+
+    return Setting(name(setting.name, "name"), name(setting.room, "room"), setting.privacy, setting.ai_usage)
+
+
+def _state(device: Device, *, pause_us: int, trouble_us: int | None, now_us: int) -> tuple[State, int]:
+    """Away when it has been silent for three of its usual pauses (two minutes at least) and did not say it sleeps."""
+    said = str(device.status.get("state", ""))
+    sleeps = said in ("sleep", "sleeping", "asleep")
+    heard = now_us - device.last_seen_us < max(AWAKE_US, _USUAL_TIMES * pause_us) and said != "offline"
+    if not heard and not sleeps:
+        return "away", device.last_seen_us
+    if trouble_us is not None:
+        return "look", trouble_us
+    return ("asleep" if sleeps else "awake"), device.last_seen_us
+
+
+def _trouble(lost: int, refused: tuple[int, int, str] | None) -> str:
+    parts = []
+    if lost:
+        parts.append(f"{lost} frame{'' if lost == 1 else 's'} lost today")
+    if refused:
+        parts.append(f"{refused[0]} refused today: {refused[2]}")
+    return "; ".join(parts)
+
+
+def _told(status: Json) -> Mapping[str, Any]:  # Any: JSON of a device, each key is checked where it is read
+    """What a device told of itself: its telemetry records, and over them its status."""
+    telemetry = status.get("telemetry", {})
+    return {**(telemetry if isinstance(telemetry, Mapping) else {}), **status}
+
+
+def _whole(told: Mapping[str, Any], *names: str, low: int, high: int) -> int | None:
+    for name in names:
+        value = told.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+            return round(value)
+    return None
+
+
+def _share(told: Mapping[str, Any], *names: str) -> float | None:
+    for name in names:
+        value = told.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+            return float(value)
+    return None
+
+
+def _battery(told: Mapping[str, Any]) -> int | None:
+    percent = _whole(told, "battery_percent", "battery", low=0, high=100)
+    if percent is not None:
+        return percent
+    millivolts = _whole(told, "battery_mv", low=1_000, high=6_000)
+    if millivolts is None:
+        return None
+    return max(0, min(100, round(100 * (millivolts - _EMPTY_MV) / (_FULL_MV - _EMPTY_MV))))
+
+
+def _flag(told: Mapping[str, Any], name: str) -> bool | None:
+    value = told.get(name)
+    return value if isinstance(value, bool) else None
+
+
+def _text(told: Mapping[str, Any], name: str) -> str | None:
+    value = told.get(name)
+    return value[:120] if isinstance(value, str) and value else None
