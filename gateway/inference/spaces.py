@@ -17,16 +17,16 @@ HEIGHT_PX = 48
 """Lines are brought to this height before gaps are measured."""
 _MARGIN = HEIGHT_PX // 10
 """Rows at the top and bottom that may belong to other lines."""
-_TIMES, _PLUS = 1.25, 0.063
-"""A word gap is wider than _TIMES the line's usual gap and _PLUS heights of the line …"""
+_TIMES, _PLUS = 1.25, 0.08
+"""A word gap is wider than _TIMES the line's usual gap and _PLUS heights of the print …"""
 _LEAST_SMALL, _LEAST_FIGURES, _LEAST_CAPITALS = 0.17, 0.25, 0.27
-"""… and than so many heights of the print itself: small letters stand closer than figures, and those than capitals.
+"""… and than so many heights: small letters stand closer than figures, and those than capitals.
 Fitted to rendered labels of 14 to 30 px: word gaps .20 to .49, gaps between letters up to .14 small, .28 tall."""
 _USUAL_SHARE = 0.4
 """The usual gap is at this quantile of all: a line of short words has one gap in three between words."""
-_FEW, _FEW_USUAL = 5, 0.1
+_FEW, _FEW_USUAL = 5, 0.15
 """With fewer gaps than _FEW the usual one cannot be told; it is taken for at least _FEW_USUAL heights."""
-_THIN = 0.1
+_THIN = 0.13
 """A 1 is thin and leaves white on its sides: more is asked for, in heights, for each 1 between figures."""
 _TIGHT = 0.3
 """How much more is asked for beside marks that cling to a word."""
@@ -46,16 +46,15 @@ def spaced(text: str, centres: Sequence[float], line: Grey) -> str:
     gaps = _gaps(ink[_MARGIN:-_MARGIN].sum(axis=0) >= 0.8, centres[0], centres[-1])
     if not gaps:
         return text
-    usual = float(np.quantile([width for width, _ in gaps], _USUAL_SHARE))
+    tall = max(1.0, float(((ink > 0.5).sum(axis=1) >= max(2.0, 0.01 * ink.shape[1])).sum()))
+    usual = float(np.quantile([width for width, _ in gaps], _USUAL_SHARE)) / tall
     if len(gaps) < _FEW:
-        usual = max(usual, _FEW_USUAL * HEIGHT_PX)
-    least = _TIMES * usual + _PLUS * HEIGHT_PX
-    tall = float(((ink > 0.5).sum(axis=1) >= max(2.0, 0.01 * ink.shape[1])).sum())
+        usual = max(usual, _FEW_USUAL)
     middles = np.array([(left + right) / 2 for left, right in itertools.pairwise(centres)])
     breaks: set[int] = set()
     for width, at in gaps:
         boundary = int(np.abs(middles - at).argmin())
-        if width >= least and _may_part(text, boundary, width / max(tall, 1.0)):
+        if width / tall >= _TIMES * usual + _PLUS and _may_part(text, boundary, width / tall):
             breaks.add(boundary)
     return "".join(char + (" " if i in breaks else "") for i, char in enumerate(text))
 

@@ -1,0 +1,271 @@
+"""Models are ready when their bytes are the right ones, and a pull gets them there."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import http.server
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import Conflict, HearthlogError, ModelBroken, ModelMissing, NotFound, Retryable, StorageFull
+from gateway.inference import fetch as fetching
+from gateway.inference.fetch import Progress, pull
+from gateway.inference.manifest import Build, Manifest, ModelFile, Source
+from gateway.inference.models import Models, State
+
+BODY = bytes(range(256)) * 4096  # 1 MiB
+
+
+def file_of(body: bytes, *urls: str, name: str = "eyes.onnx") -> ModelFile:
+    return ModelFile(name, hashlib.sha256(body).hexdigest(), len(body), tuple(Source(url=url) for url in urls))
+
+
+def manifest_of(*files: ModelFile, name: str = "eyes", task: str = "detect", prefer: int = 0) -> Manifest:
+    return Manifest(
+        name=name,
+        task=task,
+        family="yolox",
+        revision="1",
+        preprocessing="1",
+        licence="MIT",
+        ships=True,
+        ram_mb=1,
+        slot="look",
+        prefer=prefer,
+        files=files,
+    )
+
+
+def models_of(home: Path, *manifests: Manifest) -> Models:
+    return Models(home, {each.name: each for each in manifests})
+
+
+@dataclass
+class Host:
+    """A web server whose behaviour a test changes."""
+
+    url: str = ""
+    body: bytes = BODY
+    cut_at: int | None = None
+    ranges: bool = True
+    asked: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    here = Host()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            wanted = self.headers.get("Range", "")
+            here.asked.append(wanted)
+            if "missing" in self.path:
+                self.send_error(404)
+                return
+            start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and here.ranges else 0
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(here.body) - start))
+            self.end_headers()
+            self.wfile.write(here.body[start : here.cut_at])
+
+        def log_message(self, *args: object) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    here.url = f"http://127.0.0.1:{server.server_port}/eyes.onnx"
+    yield here
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_model_without_files_is_ready(tmp_path: Path) -> None:
+    assert models_of(tmp_path, manifest_of()).for_task("detect").state is State.READY
+
+
+def test_a_missing_model_says_which_command_fetches_it(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing) as failed:
+        models_of(tmp_path, manifest_of(file_of(BODY))).for_task("detect")
+    assert failed.value.hint == "hearthlog models pull detect"
+
+
+def test_a_task_that_nobody_serves_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing):
+        models_of(tmp_path).provenance("smell")
+
+
+def test_the_preferred_ready_model_serves(tmp_path: Path) -> None:
+    best = manifest_of(file_of(BODY), name="best", prefer=10)
+    good, plain = manifest_of(name="good", prefer=5), manifest_of(name="plain")
+    assert models_of(tmp_path, plain, best, good).for_task("detect").manifest.name == "good"
+
+
+async def test_a_pull_from_the_mirror_makes_a_model_ready(tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "eyes.onnx").write_bytes(BODY)
+    models = models_of(tmp_path / "home", manifest_of(file_of(BODY)))
+    seen: list[Progress] = []
+    (look,) = await pull(models, "detect", mirror=mirror, tell=seen.append)
+    assert look.state is State.READY and look.files[0].path.read_bytes() == BODY
+    assert seen[-1].done_bytes == seen[-1].total_bytes == len(BODY)
+
+
+async def test_a_pull_from_the_upstream_makes_a_model_ready(tmp_path: Path, host: Host) -> None:
+    models = models_of(tmp_path, manifest_of(file_of(BODY, host.url + "/missing", host.url)))
+    (look,) = await pull(models, "eyes")
+    assert look.state is State.READY
+
+
+async def test_a_pull_that_was_cut_off_goes_on_where_it_stopped(tmp_path: Path, host: Host) -> None:
+    models = models_of(tmp_path, manifest_of(file_of(BODY, host.url)))
+    host.cut_at = 600_000
+    with pytest.raises(Retryable) as failed:
+        await pull(models, "eyes")
+    assert failed.value.code == "model-unreachable" and "--mirror" in failed.value.hint
+    assert models.get("eyes").state is State.MISSING
+    host.cut_at = None
+    (look,) = await pull(models, "eyes")
+    assert look.state is State.READY
+    assert host.asked == ["", "bytes=600000-"]
+
+
+async def test_a_host_without_ranges_starts_over(tmp_path: Path, host: Host) -> None:
+    models = models_of(tmp_path, manifest_of(file_of(BODY, host.url)))
+    host.cut_at, host.ranges = 600_000, False
+    with pytest.raises(Retryable):
+        await pull(models, "eyes")
+    host.cut_at = None
+    assert (await pull(models, "eyes"))[0].state is State.READY
+
+
+@pytest.mark.parametrize("body", [BODY[:-1] + b"?", BODY + b"more", b"x" * (8 << 20)])
+async def test_other_bytes_are_set_aside_and_never_ready(tmp_path: Path, host: Host, body: bytes) -> None:
+    host.body = body
+    models = models_of(tmp_path, manifest_of(file_of(BODY, host.url)))
+    with pytest.raises(Retryable, match="another file"):
+        await pull(models, "eyes")
+    assert models.get("eyes").state is State.MISSING
+    (aside,) = (tmp_path / "models" / ".quarantine").iterdir()
+    assert aside.stat().st_size <= len(BODY) + (1 << 18)  # and no more was taken than could be right
+
+
+async def test_a_bad_mirror_does_not_hide_a_good_upstream(tmp_path: Path, host: Host) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "eyes.onnx").write_bytes(BODY[:-1] + b"?")
+    models = models_of(tmp_path / "home", manifest_of(file_of(BODY, host.url)))
+    assert (await pull(models, "eyes", mirror=mirror))[0].state is State.READY
+    assert (mirror / "eyes.onnx").exists()
+
+
+async def test_a_damaged_file_is_seen_by_verify_and_replaced_by_a_pull(tmp_path: Path, host: Host) -> None:
+    models = models_of(tmp_path, manifest_of(file_of(BODY, host.url)))
+    (look,) = await pull(models, "eyes")
+    path = look.files[0].path
+    path.write_bytes(BODY[:-1] + b"?")
+    assert models.verify("eyes").state is State.BROKEN
+    with pytest.raises(ModelBroken, match="eyes"):
+        models.for_task("detect")
+    assert (await pull(models, "eyes"))[0].state is State.READY
+    assert len(list((tmp_path / "models" / ".quarantine").iterdir())) == 1
+
+
+async def test_damage_that_keeps_size_and_time_is_seen_by_verify(tmp_path: Path, host: Host) -> None:
+    import os
+
+    models = models_of(tmp_path, manifest_of(file_of(BODY, host.url)))
+    path = (await pull(models, "eyes"))[0].files[0].path
+    facts = path.stat()
+    path.write_bytes(BODY[:-1] + b"?")
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert models.verify("eyes").state is State.BROKEN
+
+
+async def test_a_file_that_cannot_be_read_is_never_replaced_or_lost(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = models_of(tmp_path, manifest_of(file_of(BODY, host.url)))
+    path = (await pull(models, "eyes"))[0].files[0].path
+
+    def fails(_: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("gateway.inference.models.file_sha256", fails)
+    monkeypatch.setattr(fetching, "file_sha256", fails)
+    assert models.verify("eyes").state is State.BROKEN
+    with pytest.raises(Retryable) as failed:
+        await pull(models, "eyes")
+    assert failed.value.code == "disk-error"
+    assert path.read_bytes() == BODY
+
+
+async def test_a_full_disk_is_said_and_leaves_nothing_that_reads_as_ready(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> object:
+        raise fetching._disk(OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr(fetching, "_opened", full)
+    models = models_of(tmp_path, manifest_of(file_of(BODY, host.url)))
+    with pytest.raises(StorageFull):
+        await pull(models, "eyes")
+    assert models.get("eyes").state is State.MISSING
+
+
+async def test_one_model_that_fails_does_not_stop_the_others(tmp_path: Path, host: Host) -> None:
+    lost = manifest_of(file_of(BODY, host.url + "/missing"), name="a-lost")
+    found = manifest_of(file_of(BODY, host.url), name="found")
+    models = models_of(tmp_path, lost, found)
+    with pytest.raises(HearthlogError):
+        await pull(models, "all")
+    assert models.get("found").state is State.READY
+
+
+async def test_two_pulls_at_once_are_refused(tmp_path: Path) -> None:
+    models = models_of(tmp_path, manifest_of())
+    with fetching._only_one(models.folder), pytest.raises(Conflict):
+        await pull(models, "eyes")
+
+
+async def test_a_name_that_nothing_has_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="nose"):
+        await pull(models_of(tmp_path, manifest_of()), "nose")
+
+
+async def test_another_process_notices_a_pull(tmp_path: Path, host: Host) -> None:
+    manifest = manifest_of(file_of(BODY, host.url))
+    running, pulling = models_of(tmp_path, manifest), models_of(tmp_path, manifest)
+    with pytest.raises(ModelMissing):
+        running.provenance("detect")
+    await pull(pulling, "eyes")
+    assert running.provenance("detect").model == "eyes"
+
+
+async def test_a_built_model_is_made_once_and_remembered(tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    with zipfile.ZipFile(mirror / "ears.zip", "w") as archive:
+        archive.writestr("ears-1.0/am/final.mdl", b"model")
+        archive.writestr("ears-1.0/../../escape", b"no")
+    body = (mirror / "ears.zip").read_bytes()
+    manifest = replace(
+        manifest_of(file_of(body, name="ears.zip"), name="ears", task="asr"), build=Build("unzip", ("am/final.mdl",))
+    )
+    models = models_of(tmp_path / "home", manifest)
+    (look,) = await pull(models, "asr", mirror=mirror)
+    assert look.files[0].path.read_bytes() == b"model"
+    assert not (tmp_path / "home/models/ears/ears.zip").exists()
+    assert models_of(tmp_path / "home", manifest).get("ears").state is State.READY
+    look.files[0].path.write_bytes(b"muddy")
+    assert models.verify("ears").state is State.BROKEN
+    newer = replace(manifest, revision="2")
+    assert models_of(tmp_path / "home", newer).get("ears").state is State.MISSING
