@@ -7,6 +7,8 @@ import math
 from gateway.demo.paint import Colour, Layer, Point, limb, mix, oval, smooth
 
 DARK: Colour = (40, 28, 24)
+SITTING_PX, ASLEEP_PX, WALKING_PX = (140, 172), (236, 118), (236, 152)
+"""Nominal sizes."""
 
 
 def cat(coat: Colour, pose: str, step: int = 0) -> Layer:
@@ -24,7 +26,7 @@ def fox(step: int = 0) -> Layer:
 
 
 def _cat_sitting(coat: Colour, step: int) -> Layer:
-    layer = Layer(140, 172)
+    layer = Layer(*SITTING_PX)
     dark, pale = mix(coat, DARK, 0.55), mix(coat, (255, 250, 240), 0.6)
     sway = math.sin(step * 1.9) * 6
     layer.part(limb([(96, 150), (124, 146 + sway), (130, 112), (120 + sway, 96)], [15, 14, 12, 8]), dark, soft=5)
@@ -88,7 +90,7 @@ def _cat_face(layer: Layer, at: Point, coat: Colour, *, awake: bool) -> None:
 
 
 def _cat_asleep(coat: Colour, step: int) -> Layer:
-    layer = Layer(236, 118)
+    layer = Layer(*ASLEEP_PX)
     dark, pale = mix(coat, DARK, 0.55), mix(coat, (255, 250, 240), 0.6)
     stretch = (step % 3) * 4
     layer.shadow(oval(118, 104, 100, 9), blur=5)
@@ -109,7 +111,7 @@ def _cat_asleep(coat: Colour, step: int) -> Layer:
 
 
 def _walker(coat: Colour, step: int, *, snout: float, tail: str) -> Layer:
-    layer = Layer(236, 152)
+    layer = Layer(*WALKING_PX)
     brush = tail == "brush"
     dark, pale = mix(coat, DARK, 0.6), mix(coat, (255, 250, 240), 0.65)
     layer.shadow(oval(116, 146, 76, 5), blur=4, alpha=120)

@@ -14,7 +14,7 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from gateway.demo.cast import Cast, cast
-from gateway.demo.render import Item, Light, Scene, sprite
+from gateway.demo.render import Item, Light, Scene, size_px
 from gateway.demo.rooms import CAMERAS, HEIGHT_PX, WIDTH_PX
 from gateway.demo.script import Act, day, light
 
@@ -86,13 +86,13 @@ class TruthFrame:
 class Home:
     """A family, its house and its last 24 hours before `ends_at_us` (µs UTC), on clocks of `zone` (an IANA name)."""
 
-    def __init__(self, seed: int, *, ends_at_us: int, zone: str = "UTC") -> None:
+    def __init__(self, seed: int, *, ends_at_us: int, zone: str = "UTC", cameras: tuple[str, ...] = CAMERAS) -> None:
         self.seed = seed
         self.ends_at_us = ends_at_us
         self.starts_at_us = ends_at_us - DAY_US
         self.zone = ZoneInfo(zone)
         self.cast: Cast = cast(seed)
-        self.cameras: tuple[str, ...] = CAMERAS
+        self.cameras = cameras
         self._day = day(self.cast, seed)
 
     @cached_property
@@ -107,6 +107,7 @@ class Home:
         heard = [
             Sound(one.camera, at_us, one.what, one.words)
             for one in self._day.heard
+            if one.camera in self.cameras
             for at_us in self._instants(one.at_min)
         ]
         return tuple(sorted(heard, key=lambda sound: sound.at_us))
@@ -116,6 +117,8 @@ class Home:
         """The stretches in which a camera lost what it took. One that touches the ends of the 24 hours is cut."""
         found = []
         for one in self._day.missed:
+            if one.camera not in self.cameras:
+                continue
             lasts_us = round((one.to_min - one.from_min) * 60 * SECOND_US)
             for start_us in self._instants(one.from_min, before_us=lasts_us):
                 from_us, to_us = max(start_us, self.starts_at_us), min(start_us + lasts_us, self.ends_at_us)
@@ -224,8 +227,8 @@ _COCO = {"van": "truck", "bag": "backpack", "pot": "bowl", "coats": "coat"}
 
 
 def _box(item: Item) -> tuple[float, float, float, float]:
-    drawn = sprite(item)
-    return item.x - drawn.width / 2, item.y - drawn.height, item.x + drawn.width / 2, item.y
+    width, height = size_px(item)
+    return item.x - width / 2, item.y - height, item.x + width / 2, item.y
 
 
 def _touch(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:

@@ -12,6 +12,7 @@ from gateway.demo.paint import Colour, Layer, Point, limb, mix, oval, rect, smoo
 
 WIDTH_PX, HEIGHT_PX = 170, 324
 """Nominal pixels; the feet stand at y = 322."""
+STEPS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,12 @@ class Look:
 
 
 def person(look: Look, pose: str, step: int = 0) -> Layer:
-    """Someone in `pose`: `stand`, `walk`, `carry`, `wave`, `seat`, `sofa`; `step` moves the limbs a little."""
+    """Someone in `pose`: `stand`, `walk`, `carry`, `wave`, `seat`, `sofa`; `step` moves the limbs.
+
+    There are four steps, repeated, so that few pictures serve a whole day.
+    """
     layer = Layer(WIDTH_PX, HEIGHT_PX, origin=(0, 14))
+    step %= STEPS
     swing = math.sin(step * 1.7) * 7
     cx = WIDTH_PX / 2 + math.sin(step * 0.9) * 2
     if pose == "sofa":

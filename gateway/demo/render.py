@@ -27,6 +27,10 @@ FRONT = 50
 _NIGHT_VISION_BELOW = 0.16
 _SENSOR_NOISE = 2.2
 Floats: TypeAlias = NDArray[np.float32]
+Whole: TypeAlias = NDArray[np.uint16]
+_TINTS = ((1.0, 1.06), (0.99, 0.86), (0.97, 0.58))
+"""Red, green, blue of daylight and of a lamp."""
+_DUSK = ((0.9, 1.0), (0.96, 1.0), (1.1, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +82,11 @@ def render(scene: Scene, camera: str, at: int) -> Image.Image:
     """The picture, RGB, 800 × 600. `at` (µs UTC) seeds the sensor's noise and the small drift of the light."""
     place = room(camera, scene.theme)
     rng = np.random.default_rng((at // 1000, zlib.crc32(camera.encode())))
-    lit = _lit(scene, camera, place)
-    drift = 1.0 + 0.012 * float(rng.standard_normal())
-    noise = _noise()
+    drift = round(256 * (1.0 + 0.012 * float(rng.standard_normal())))
     row, column = (int(n) for n in rng.integers(0, 96, 2))
-    grain = noise[row : row + HEIGHT_PX, column : column + WIDTH_PX]
-    strength = _SENSOR_NOISE * (1.9 if scene.light.night_vision else 1.0)
-    pixels = lit * drift
-    pixels += (grain * strength)[..., None]
+    grain = _noise(scene.light.night_vision)[row : row + HEIGHT_PX, column : column + WIDTH_PX]
+    pixels = (_lit(scene, camera, place) * np.uint16(drift) >> np.uint16(8)).view(np.int16)
+    pixels += grain[..., None]
     np.clip(pixels, 0, 255, out=pixels)
     return Image.fromarray(pixels.astype(np.uint8))
 
@@ -97,31 +98,40 @@ def jpeg(picture: Image.Image) -> bytes:
     return out.getvalue()
 
 
+def size_px(item: Item) -> tuple[int, int]:
+    """Width and height of `sprite(item)`, without drawing it."""
+    nominal = _SIZES.get((item.what, item.pose)) or _SIZES.get((item.what, "")) or _printed_size(item)
+    return max(1, round(nominal[0] * item.scale)), max(1, round(nominal[1] * item.scale))
+
+
 def sprite(item: Item) -> Image.Image:
     """The thing alone, RGBA, as large as it appears. `KeyError` for a thing that nobody can draw."""
     return _sprite(item.what, item.scale, item.flip, _Traits.of(item))
 
 
-@functools.lru_cache(maxsize=12)
-def _lit(scene: Scene, camera: str, place: Room) -> Floats:
-    """Everything but noise, float32 in 0 to 255; not to be written to."""
-    light = scene.light
+@functools.lru_cache(maxsize=6)
+def _lit(scene: Scene, camera: str, place: Room) -> Whole:
+    """Everything but noise, 0 to 255; not to be written to."""
     colours = np.asarray(_composed(scene.theme, scene.items, camera)[0], np.float32)
-    if light.night_vision:
+    if scene.light.night_vision:
         grey = colours @ np.array([0.36, 0.5, 0.14], np.float32)
         grey = 18 + grey * _infrared() * 0.82
-        return np.repeat(grey[..., None], 3, axis=2)
+        return np.repeat(grey[..., None], 3, axis=2).astype(np.uint16)
+    colours *= _illumination(scene.light, place)
+    _shine(colours, scene, camera, place)
+    np.minimum(colours, 255, out=colours)
+    return colours.astype(np.uint16)
+
+
+@functools.lru_cache(maxsize=6)
+def _illumination(light: Light, place: Room) -> Floats:
+    """What daylight and lamp make of each pixel and channel, exposed as a camera would; not to be written to."""
     day = light.day * (_open_sky() if place.outdoors else _window_light(place))
     glow = light.lamp * _lamp_light(place.lamp)
     exposure = 1.0 / max(1.0, light.day + 0.62 * light.lamp)
-    tints = (
-        ((1.0, 1.06), (0.99, 0.86), (0.97, 0.58)) if light.day > 0.3 or light.lamp else ((0.9, 1), (0.96, 1), (1.1, 1))
-    )
-    for channel, (of_day, of_lamp) in enumerate(tints):
-        colours[..., channel] *= (0.06 + (of_day * day + of_lamp * glow) * exposure) * _vignette()
-    _shine(colours, scene, camera, place)
-    np.minimum(colours, 255, out=colours)
-    return colours
+    tints = _DUSK if light.day <= 0.3 and not light.lamp else _TINTS
+    shares = [(0.06 + (of_day * day + of_lamp * glow) * exposure) * _vignette() for of_day, of_lamp in tints]
+    return np.stack(shares, axis=2).astype(np.float32)
 
 
 def _shine(colours: Floats, scene: Scene, camera: str, place: Room) -> None:
@@ -146,7 +156,7 @@ def _shine(colours: Floats, scene: Scene, camera: str, place: Room) -> None:
         colours[y0:y1, x0:x1] = part * (1 - share) + np.array((255, 226, 160), np.float32) * share
 
 
-@functools.lru_cache(maxsize=12)
+@functools.lru_cache(maxsize=6)
 def _composed(theme: Theme, items: tuple[Item, ...], camera: str) -> tuple[Image.Image, Image.Image]:
     """The place with its things, RGB, evenly lit; and where something stands before the panes, 0 to 255."""
     place = room(camera, theme)
@@ -190,10 +200,10 @@ class _Traits:
 
     @classmethod
     def of(cls, item: Item) -> _Traits:
-        return cls(item.colour, item.pose, item.lines, item.colours, item.look, item.step)
+        return cls(item.colour, item.pose, item.lines, item.colours, item.look, item.step % people.STEPS)
 
 
-@functools.lru_cache(maxsize=160)
+@functools.lru_cache(maxsize=96)
 def _sprite(what: str, scale: float, flip: bool, traits: _Traits) -> Image.Image:
     return _DRAWERS[what](traits).done(scale, flip=flip)
 
@@ -215,6 +225,37 @@ _DRAWERS: dict[str, Callable[[_Traits], Layer]] = {
     "tv": lambda t: things.television(1 if t.pose == "on" else 0, t.step),
     "bag": lambda t: things.bag(t.colour, t.step),
     "coats": lambda t: things.coats(t.colours, t.step),
+}
+
+
+_SIZES = {
+    ("person", ""): (people.WIDTH_PX, people.HEIGHT_PX),
+    ("cat", "sit"): animals.SITTING_PX,
+    ("cat", "sleep"): animals.ASLEEP_PX,
+    ("cat", "walk"): animals.WALKING_PX,
+    ("fox", ""): animals.WALKING_PX,
+    ("car", ""): (404, 164),
+    ("van", ""): (524, 264),
+    ("bicycle", ""): (264, 164),
+    ("book", ""): (194, 234),
+    ("bowl", ""): (114, 66),
+    ("cup", ""): (84, 80),
+    ("pot", ""): (174, 104),
+    ("tv", ""): (254, 184),
+    ("bag", ""): (94, 124),
+    ("coats", ""): (214, 214),
+}
+
+
+def _printed_size(item: Item) -> tuple[int, int]:
+    """Of what is as wide as its words."""
+    return _PRINTED[item.what](item.lines)
+
+
+_PRINTED: dict[str, Callable[[tuple[str, ...]], tuple[int, int]]] = {
+    "parcel": things.parcel_size,
+    "note": things.note_size,
+    "sign": things.sign_size,
 }
 
 
@@ -275,7 +316,9 @@ def _outline(points: tuple[tuple[float, float], ...]) -> tuple[Floats, tuple[int
     return soft.astype(np.float32), box
 
 
-@functools.lru_cache(maxsize=1)
-def _noise() -> Floats:
-    sheet: Floats = np.random.default_rng(11).standard_normal((HEIGHT_PX + 96, WIDTH_PX + 96), np.float32)
-    return sheet
+@functools.lru_cache(maxsize=2)
+def _noise(night_vision: bool) -> NDArray[np.int16]:
+    """A sheet of sensor noise, a little larger than a picture; a sensor that sees in the dark is noisier."""
+    sheet = np.random.default_rng(11).standard_normal((HEIGHT_PX + 96, WIDTH_PX + 96), np.float32)
+    noise: NDArray[np.int16] = np.rint(sheet * _SENSOR_NOISE * (1.9 if night_vision else 1.0)).astype(np.int16)
+    return noise

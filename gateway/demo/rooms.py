@@ -205,7 +205,8 @@ def _driveway(theme: Theme) -> Room:
         (80.0, 124.0),
         (0.0, 148.0),
     )
-    return Room(_flatten(layer), None, (sky,), Glow((770, 70), 520, lamp), outdoors=True)
+    arm = tuple(limb([(800, 40), (770, 52)], [8, 8]))
+    return Room(_flatten(layer), None, (sky,), Glow((770, 70), 520, lamp), outdoors=True, before=(lamp, arm))
 
 
 def _wall(layer: Layer, colour: Colour, bottom: float) -> None:

@@ -164,8 +164,8 @@ def plant(step: int = 0) -> Layer:
 def parcel(lines: Sequence[str], step: int = 0) -> Layer:
     """A cardboard box with a printed label on its front, 196 nominal pixels high and as wide as its label needs."""
     del step
-    front = max(250.0, text_width(lines, _LABEL_PX) + 34)
-    layer = Layer(round(front) + 42, 200)
+    front = parcel_size(lines)[0] - 42.0
+    layer = Layer(*parcel_size(lines))
     right = 8 + front
     light, dark = mix(CARDBOARD, (255, 255, 255), 0.25), mix(CARDBOARD, BLACK, 0.25)
     layer.shadow(oval(right / 2 + 20, 188, right / 2, 8), blur=5, alpha=150)
@@ -181,10 +181,14 @@ def parcel(lines: Sequence[str], step: int = 0) -> Layer:
     return layer
 
 
+def parcel_size(lines: Sequence[str]) -> tuple[int, int]:
+    """Nominal width and height of a parcel with this label."""
+    return round(max(250.0, text_width(lines, _LABEL_PX) + 34)) + 42, 200
+
+
 def note(lines: Sequence[str], paper: Colour = PAPER, *, size_px: float = 25.0) -> Layer:
     """A sheet of paper with printed words, as wide as its longest line."""
-    width = round(text_width(lines, size_px) + 36)
-    layer = Layer(width, round(len(lines) * size_px * 1.36 + 34))
+    layer = Layer(*note_size(lines, size_px=size_px))
     layer.shadow(rect(6, 8, layer.size[0] - 4, layer.size[1] - 4), blur=3, alpha=120)
     layer.gradient(rect(4, 4, layer.size[0] - 6, layer.size[1] - 6), paper, mix(paper, (120, 110, 90), 0.1))
     for row, words in enumerate(lines):
@@ -193,11 +197,16 @@ def note(lines: Sequence[str], paper: Colour = PAPER, *, size_px: float = 25.0) 
     return layer
 
 
+def note_size(lines: Sequence[str], *, size_px: float = 25.0) -> tuple[int, int]:
+    """Nominal width and height of a note with these words."""
+    return round(text_width(lines, size_px) + 36), round(len(lines) * size_px * 1.36 + 34)
+
+
 def sign(lines: Sequence[str], step: int = 0) -> Layer:
     """A street sign on two posts, 200 nominal pixels high and as wide as its words."""
     del step
-    width = text_width(lines, 33) + 48
-    layer = Layer(round(width), 204)
+    layer = Layer(*sign_size(lines))
+    width = layer.size[0]
     for x in (34, width - 34):
         layer.part(rect(x - 5, 30, x + 5, 200), (96, 96, 98), soft=4)
     layer.part(rect(4, 10, width - 4, 76, r=8), (34, 84, 70), soft=5, depth=0.3)
@@ -206,6 +215,11 @@ def sign(lines: Sequence[str], step: int = 0) -> Layer:
     for row, words in enumerate(lines):
         layer.text((24, 24 + row * 36), words, 33, (248, 248, 240), bold=0.8)
     return layer
+
+
+def sign_size(lines: Sequence[str]) -> tuple[int, int]:
+    """Nominal width and height of a sign with these words."""
+    return round(text_width(lines, 33) + 48), 204
 
 
 def book(cover: Colour, lines: Sequence[str], step: int = 0) -> Layer:
