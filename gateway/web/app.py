@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 
 from gateway.errors import HearthlogError
 from gateway.web import auth, sse
-from gateway.web.api import events, jobs, media, memories, people, probes, search, session, timeline
+from gateway.web.api import devices, events, jobs, media, memories, people, probes, search, session, timeline
 from gateway.web.media import THUMBS, Thumbs
 from gateway.web.openapi import document
 from gateway.web.page import DRAWING, STATIC, Handler, Page, open_drawing, render
@@ -26,6 +26,7 @@ ROUTES: tuple[Route, ...] = (
     *media.ROUTES,
     *search.ROUTES,
     *timeline.ROUTES,
+    *devices.ROUTES,
     *jobs.ROUTES,
     *events.ROUTES,
 )
@@ -63,7 +64,7 @@ def make_app(parts: Parts) -> web.Application:
     mount_pages(app, app[DRAWING].pages)
     probes.mount(app, document(ROUTES))
     STATIC.mkdir(exist_ok=True)
-    app.router.add_static("/static", STATIC, name="static")
+    app.router.add_static("/static", STATIC)
     return app
 
 
@@ -71,14 +72,14 @@ def mount_routes(app: web.Application, routes: Sequence[Route]) -> None:
     """Under `/api/v1`, each behind its checks."""
     for route in routes:
         handler = auth.protect(route.handler, auth.Access(scope=route.rules.scope))
-        app.router.add_route(route.method, BASE + route.path, handler, name=f"api-{route.name}")
+        app.router.add_route(route.method, BASE + route.path, handler)
 
 
 def mount_pages(app: web.Application, pages: Sequence[Page]) -> None:
     """At their own addresses, each behind its checks."""
     for page in pages:
-        handler = auth.protect(page.handler, auth.Access(scope="" if page.public else "read", page=True))
-        app.router.add_get(page.path, handler, name=f"page-{page.name}")
+        handler = auth.protect(page.handler, auth.Access(scope="" if page.public else "read", page=page.name))
+        app.router.add_get(page.path, handler)
 
 
 @web.middleware
@@ -111,7 +112,8 @@ def _has_template(request: web.Request, name: str) -> bool:
 
 
 def _route_name(request: web.Request) -> str:
-    return str(request.match_info.route.name or "")
+    resource = request.match_info.route.resource
+    return "" if resource is None else resource.canonical
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

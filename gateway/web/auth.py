@@ -18,7 +18,7 @@ from gateway.config import Settings
 from gateway.entities import Role
 from gateway.errors import Forbidden, NotFound, Rejected
 from gateway.web.page import FIRST_RUN, SIGN_IN, Handler
-from gateway.web.parts import CALLER, PARTS, VIEWER, Caller, Parts
+from gateway.web.parts import CALLER, PAGE_NAME, PARTS, VIEWER, Caller, Parts
 from gateway.web.route import Scope
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,8 @@ class Access:
     """What an address demands."""
 
     scope: Scope = "read"
-    page: bool = False
-    """It answers people with HTML: whoever is not signed in is sent to do so."""
+    page: str = ""
+    """The name of the page that it is: whoever is not signed in is sent to do so. Empty: not a page."""
 
 
 def protect(handler: Handler, access: Access) -> Handler:
@@ -51,6 +51,7 @@ def protect(handler: Handler, access: Access) -> Handler:
         if caller is not None:
             request[CALLER] = caller
             request[VIEWER] = caller.viewer
+        request[PAGE_NAME] = access.page
         try:
             refuse(caller, access)
         except Forbidden:

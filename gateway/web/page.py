@@ -15,7 +15,7 @@ from gateway.discover import discover
 from gateway.entities import Viewer
 from gateway.errors import Forbidden
 from gateway.health import Busy
-from gateway.web.parts import PARTS, VIEWER
+from gateway.web.parts import PAGE_NAME, PARTS, VIEWER
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -123,7 +123,8 @@ def viewer_of(request: web.Request) -> Viewer:
 
 def current(request: web.Request) -> str:
     """The name of the page that this request asks for; empty elsewhere."""
-    return str(request.match_info.route.name or "").removeprefix("page-")
+    name: str = request.get(PAGE_NAME, "")
+    return name
 
 
 async def _busy(request: web.Request, viewer: Viewer | None) -> Busy | None:

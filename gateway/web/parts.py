@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from gateway.accounts import Accounts
 from gateway.config import Settings
+from gateway.devices import Devices
 from gateway.entities import Viewer
 from gateway.health import HealthDoor
 from gateway.inference.workers import Workers
 from gateway.memory import Memories
-
-if TYPE_CHECKING:
-    from gateway.devices import Devices
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,9 @@ class Caller:
 
 
 PARTS = web.AppKey("parts", Parts)
-VIEWER = "viewer"
+VIEWER = web.RequestKey("viewer", Viewer)
 """request[VIEWER]: Viewer, when somebody is signed in."""
-CALLER = "caller"
+PAGE_NAME = web.RequestKey("page-name", str)
+"""request[PAGE_NAME]: the name of the page that answers; empty elsewhere."""
+CALLER = web.RequestKey("caller", Caller)
 """request[CALLER]: Caller, likewise."""

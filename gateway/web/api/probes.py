@@ -22,11 +22,11 @@ def mount(app: web.Application, document: Json) -> None:
     async def openapi(request: web.Request) -> web.StreamResponse:
         return web.json_response(text=text)
 
-    app.router.add_get("/livez", auth.protect(_alive, auth.Access(scope="")), name="livez")
-    app.router.add_get("/readyz", auth.protect(_ready, auth.Access(scope="")), name="readyz")
-    app.router.add_get("/metrics", auth.protect(_metrics, auth.Access(scope="")), name="metrics")
-    app.router.add_get("/ca.pem", auth.protect(_authority, auth.Access(scope="")), name="ca")
-    app.router.add_get(f"{BASE}/openapi.json", auth.protect(openapi, auth.Access(scope="")), name="openapi")
+    app.router.add_get("/livez", auth.protect(_alive, auth.Access(scope="")))
+    app.router.add_get("/readyz", auth.protect(_ready, auth.Access(scope="")))
+    app.router.add_get("/metrics", auth.protect(_metrics, auth.Access(scope="")))
+    app.router.add_get("/ca.pem", auth.protect(_authority, auth.Access(scope="")))
+    app.router.add_get(f"{BASE}/openapi.json", auth.protect(openapi, auth.Access(scope="")))
 
 
 async def _alive(request: web.Request) -> web.StreamResponse:

@@ -1,0 +1,129 @@
+"""Cameras."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from gateway.devices import DeviceCard, Devices, State
+from gateway.entities import AiUsage, Lane, Privacy
+from gateway.shapes import instant
+from gateway.store.cameras import Setting
+from gateway.web.route import Ask, Model, Nothing, Rules, reads, writes
+
+_ID = "{id:[a-z0-9-]{1,64}}"
+
+
+class DeviceOut(BaseModel):
+    """A camera. Null: it never told, which is not 0."""
+
+    id: str
+    name: str
+    room: str
+    owner: str
+    privacy: Privacy
+    ai_usage: AiUsage
+    lane: Lane
+    topic: str = Field(description="Where it publishes pictures on the plain lane")
+    state: State
+    since: str
+    look: str = Field(description="What needs a look; empty when nothing does")
+    first_seen_at: str
+    last_seen_at: str
+    last_memory: str | None
+    frames_today: int
+    lost_today: int
+    battery_percent: int | None
+    mains: bool | None
+    rssi_dbm: int | None
+    card_fill: float | None
+    card_waiting: int | None
+    clock_error_us: int | None
+    firmware: str | None
+    board: str | None
+    last_ack_at: str | None
+    last_sequence: int | None
+
+
+class DeviceList(BaseModel):
+    """By name."""
+
+    items: list[DeviceOut]
+
+
+class DeviceSetting(Model):
+    """What can be set of a camera; what is absent stays."""
+
+    name: str | None = Field(default=None, max_length=200)
+    room: str | None = Field(default=None, max_length=200)
+    privacy: Privacy | None = None
+    ai_usage: AiUsage | None = None
+
+
+class NewDevice(DeviceSetting):
+    """A camera that publishes to its plain topic, or will."""
+
+    id: str = Field(max_length=64, description="As in its topic: a-z, 0-9 and -, 3 to 32 characters")
+
+
+@reads("/devices", query=Nothing, answer=DeviceList)
+async def list_devices(ask: Ask[Nothing]) -> DeviceList:
+    """Every camera one may know of."""
+    return DeviceList(items=[device_out(card) for card in await ask.parts.devices.all(ask.viewer)])
+
+
+@reads(f"/devices/{_ID}", query=Nothing, answer=DeviceOut)
+async def read_device(ask: Ask[Nothing]) -> DeviceOut:
+    """One camera."""
+    return device_out(await ask.parts.devices.get(ask.viewer, ask.part("id")))
+
+
+@writes("POST", "/devices", body=NewDevice, answer=DeviceOut, rules=Rules(scope="write", status=201))
+async def add_device(ask: Ask[NewDevice]) -> DeviceOut:
+    """Name a camera; from the first one on, unknown ones are refused. Only an admin can."""
+    return device_out(await ask.parts.devices.add(ask.viewer, ask.given.id, setting=_setting(ask.given)))
+
+
+@writes("PATCH", f"/devices/{_ID}", body=DeviceSetting, answer=DeviceOut)
+async def change_device(ask: Ask[DeviceSetting]) -> DeviceOut:
+    """Name it, say where it is, who may see what it takes and what machines may use it for."""
+    return device_out(await ask.parts.devices.change(ask.viewer, ask.part("id"), setting=_setting(ask.given)))
+
+
+ROUTES = (list_devices, read_device, add_device, change_device)
+
+
+def device_out(card: DeviceCard) -> DeviceOut:
+    """A camera as JSON has it."""
+    device = card.device
+    return DeviceOut(
+        id=device.id,
+        name=device.name,
+        room=device.room,
+        owner=device.owner,
+        privacy=device.privacy,
+        ai_usage=device.ai_usage,
+        lane=card.lane,
+        topic=Devices.topic_of(device.id),
+        state=card.state,
+        since=instant(card.since_us),
+        look=card.look,
+        first_seen_at=instant(device.first_seen_us),
+        last_seen_at=instant(device.last_seen_us),
+        last_memory=None if card.last_memory is None else card.last_memory.capture.uid,
+        frames_today=card.frames_today,
+        lost_today=card.lost_today,
+        battery_percent=card.battery_percent,
+        mains=card.mains,
+        rssi_dbm=card.rssi_dbm,
+        card_fill=card.card_fill,
+        card_waiting=card.card_waiting,
+        clock_error_us=card.clock_error_us,
+        firmware=card.firmware,
+        board=card.board,
+        last_ack_at=None if card.last_ack_us is None else instant(card.last_ack_us),
+        last_sequence=card.last_sequence,
+    )
+
+
+def _setting(given: DeviceSetting) -> Setting:
+    return Setting(given.name, given.room, given.privacy, given.ai_usage)
