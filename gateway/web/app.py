@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import logging
 from collections.abc import Sequence
 
@@ -62,10 +64,16 @@ def make_app(parts: Parts) -> web.Application:
     app.on_shutdown.append(sse.end_all)
     mount_routes(app, ROUTES)
     mount_pages(app, app[DRAWING].pages)
-    probes.mount(app, document(ROUTES))
+    probes.mount(app, document_text)
     STATIC.mkdir(exist_ok=True)
     app.router.add_static("/static", STATIC)
     return app
+
+
+@functools.cache
+def document_text() -> str:
+    """The OpenAPI document, made when it is first asked for. Blocks for a moment."""
+    return json.dumps(document(ROUTES), ensure_ascii=False, separators=(",", ":"))
 
 
 def mount_routes(app: web.Application, routes: Sequence[Route]) -> None:

@@ -77,7 +77,7 @@ async def open_web(parts: Parts) -> AsyncIterator[Listening]:
             for each in bound:
                 await web.SockSite(runner, each.sock, ssl_context=context if each.secure else None).start()
             await web.SockSite(runner, commands).start()
-            port = int(bound[0].sock.getsockname()[1])
+            port = _port(bound[0])
             urls = tuple(dict.fromkeys(_url(each, port) for each in sorted(bound, key=lambda each: each.secure)))
             log.info("listening", extra={"port": port, "https": context is not None})
             yield Listening(parts, port, urls, certificate.fingerprint if certificate else "", context)
@@ -101,19 +101,33 @@ async def open_commands(parts: Parts) -> AsyncIterator[None]:
 
 def bind(http: Http) -> list[Bound]:
     """The sockets, listening not yet. Port 0 takes a free one, the same for all."""
+    with contextlib.ExitStack() as closing:
+        found = _bind(http, closing)
+        closing.pop_all()
+        return found
+
+
+def _bind(http: Http, closing: contextlib.ExitStack) -> list[Bound]:
+    def open_(host: str, port: int, *, secure: bool, shared: bool = False) -> Bound:
+        return Bound(closing.enter_context(contextlib.closing(_socket(host, port, shared=shared))), secure)
+
     hosts = _addresses(http.host)
     if all(ipaddress.ip_address(host).is_loopback for host in hosts):
-        first = _socket(hosts[0], http.port)
-        port = int(first.getsockname()[1])
+        first = open_(hosts[0], http.port, secure=False)
         rest = [host for host in ("127.0.0.1", "::1") if host != hosts[0]]
-        return [Bound(first, secure=False), *_if_free(rest, port)]
+        return [first, *_if_free(rest, _port(first))]
     shared = any(ipaddress.ip_address(host).is_unspecified for host in hosts)
     if shared and http.port:
         _socket(hosts[0], http.port).close()  # shared ports would let two gateways listen without a word
-    found = [Bound(_socket(hosts[0], http.port, shared=shared), secure=True)]
-    port = int(found[0].sock.getsockname()[1])
-    found += [Bound(_socket(host, port, shared=shared), secure=True) for host in hosts[1:]]
-    return [*found, Bound(_socket("127.0.0.1", port, shared=shared), secure=False), *_if_free(["::1"], port, shared)]
+    found = [open_(hosts[0], http.port, secure=True, shared=shared)]
+    port = _port(found[0])
+    found += [open_(host, port, secure=True, shared=shared) for host in hosts[1:]]
+    found.append(open_("127.0.0.1", port, secure=False, shared=shared))
+    return [*found, *_if_free(["::1"], port, shared)]
+
+
+def _port(bound: Bound) -> int:
+    return int(bound.sock.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -290,10 +290,10 @@ async def test_demo_user_that_does_not_exist_lets_nobody_in(house: WebHouse) -> 
     assert await code_of(await client.get("/api/v1/session")) == (401, "signed-out")
 
 
-async def test_socket_acts_as_its_owner_or_as_whom_it_says(house: WebHouse) -> None:
-    await house.nora()
-    await house.parts.accounts.add(None, "Zoë", Role.GUEST, WORDS)
-    async with open_web(house.parts):
+async def test_socket_acts_as_its_owner_or_as_whom_it_says(tmp_path: Path) -> None:
+    async with open_web_house(tmp_path, http=Http(port=0)) as house, open_web(house.parts):
+        await house.nora()
+        await house.parts.accounts.add(None, "Zoë", Role.GUEST, WORDS)
         path = house.parts.settings.home / "run" / "gateway.sock"
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session:

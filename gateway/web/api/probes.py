@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
+from collections.abc import Callable
 
 from aiohttp import web
 
 from gateway import metrics
-from gateway.entities import Json
 from gateway.errors import NotFound
 from gateway.web import auth, tls
 from gateway.web.parts import CALLER, PARTS
 from gateway.web.route import BASE
 
 
-def mount(app: web.Application, document: Json) -> None:
-    """Add the addresses."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+def mount(app: web.Application, document: Callable[[], str]) -> None:
+    """Add the addresses. `document` gives the OpenAPI text and may block."""
 
     async def openapi(request: web.Request) -> web.StreamResponse:
-        return web.json_response(text=text)
+        return web.json_response(text=await asyncio.to_thread(document))
 
     app.router.add_get("/livez", auth.protect(_alive, auth.Access(scope="")))
     app.router.add_get("/readyz", auth.protect(_ready, auth.Access(scope="")))
