@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 import ssl
 import time
@@ -27,7 +28,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from gateway.config import Mqtt
 from gateway.errors import ConfigError
 
-CONNECT_S = 10
+ANSWER_S = 10
+FAREWELL_S = 2
 KEEPALIVE_S = 30
 
 
@@ -119,27 +121,37 @@ class Broker:
 
     async def subscribe(self, topic_filter: str, *, qos: int, retained: bool = False) -> None:
         """`retained`: have what was kept for us sent now. Raises MqttError, also when the broker refuses the filter."""
-        if self._modern:
-            options = SubscribeOptions(qos=qos, retainHandling=0 if retained else 2)
-            granted = await self._client.subscribe(topic_filter, options=options)
-        else:
-            granted = await self._client.subscribe(topic_filter, qos=qos)
+        async with asyncio.timeout(ANSWER_S):
+            if self._modern:
+                options = SubscribeOptions(qos=qos, retainHandling=0 if retained else 2)
+                granted = await self._client.subscribe(topic_filter, options=options)
+            else:
+                granted = await self._client.subscribe(topic_filter, qos=qos)
         for code in granted:
             if (code if isinstance(code, int) else code.value) >= 0x80:
                 raise Refused(f"the broker refuses {topic_filter}")
 
     async def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> None:
-        """Raises MqttError when there is no connection any more."""
-        await self._client.publish(topic, payload, qos=qos, retain=retain)
+        """Raises MqttError when there is no connection any more, TimeoutError when the broker does not answer."""
+        async with asyncio.timeout(ANSWER_S):
+            await self._client.publish(topic, payload, qos=qos, retain=retain)
 
     def acknowledge(self, message: Message) -> None:
         """Tell the broker that a message is ours; in the order in which they came (MQTT 5, 4.6)."""
         self._client._client.ack(message.mid, message.qos)
 
+    def drop(self, why: aiomqtt.MqttError) -> None:
+        """Give the connection up: `until_lost` raises `why`."""
+        if not self._client._disconnected.done():
+            self._client._disconnected.set_exception(why)
+
     async def until_lost(self) -> None:
         """Wait until the connection is lost; raises the MqttError that says why."""
-        async for _ in self._client.messages:  # messages do not pass here, only the end does
-            continue
+        try:
+            async for _ in self._client.messages:  # messages do not pass here, only the end does
+                continue
+        except aiomqtt.MqttError as error:
+            raise error.__cause__ if isinstance(error.__cause__, aiomqtt.MqttError) else error from None
 
 
 @contextlib.asynccontextmanager
@@ -165,7 +177,7 @@ async def connect(
         identifier=session.identifier or None,
         protocol=aiomqtt.ProtocolVersion.V5 if modern else aiomqtt.ProtocolVersion.V311,
         will=session.will,
-        timeout=CONNECT_S,
+        timeout=math.inf,  # its own timeouts swallow a cancellation that comes with an answer (asyncio.wait_for, 3.11)
         keepalive=KEEPALIVE_S,
         properties=properties,
         tls_context=await asyncio.to_thread(_tls, address) if address.tls else None,
@@ -192,17 +204,20 @@ async def connect(
 
     inner.on_message = on_message
     try:
-        await client.__aenter__()
+        async with asyncio.timeout(ANSWER_S):
+            await client.__aenter__()
     except aiomqtt.exceptions.MqttConnectError as error:
         raise Refused(str(error)) from error
     finally:
-        if not client._connected.done() or client._connected.exception() is not None:
+        done = client._connected.done() and not client._connected.cancelled()
+        if not done or client._connected.exception() is not None:
             inner._sock_close()  # else a half-open socket stays behind at every try
     try:
         yield Broker(client, modern=modern)
     finally:
-        with contextlib.suppress(aiomqtt.MqttError):
-            await client.__aexit__(None, None, None)
+        with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await client.__aexit__(None, None, None)
         inner._sock_close()
 
 

@@ -96,6 +96,9 @@ class Lane:
                     await use(broker)
             except* (aiomqtt.MqttError, OSError) as group:
                 self._down(group.exceptions[0])
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError  # lost in a group that failed at the same moment (Python 3.11)
             if time.monotonic() - began_s > STEADY_S:
                 back.reset()
             await asyncio.sleep(back.wait_s())
@@ -125,8 +128,4 @@ class Lane:
 
 
 def _may_be_too_modern(error: BaseException) -> bool:
-    if not isinstance(error, aiomqtt.MqttError):
-        return False
-    if isinstance(error, Refused):
-        return "version" in str(error).lower() or "protocol" in str(error).lower()
-    return "timed out" in str(error)
+    return isinstance(error, TimeoutError) or (isinstance(error, Refused) and "protocol" in str(error).lower())

@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 
@@ -137,9 +137,9 @@ class _Records:
 
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(broker.until_lost(), name="mqtt-records-lost")
-                group.create_task(self._desk.run(send), name="mqtt-acks")
-                group.create_task(self._listen(broker), name="mqtt-control")
+                group.create_task(_while_there(broker, self._desk.run(send)), name="mqtt-acks")
+                group.create_task(_while_there(broker, self._listen(broker)), name="mqtt-control")
+                await broker.until_lost()
         finally:
             with contextlib.suppress(aiomqtt.MqttError, TimeoutError):  # a lost connection says it by its will
                 async with asyncio.timeout(FAREWELL_S):
@@ -271,8 +271,8 @@ class _Plain:
             for source in self._settings.source:
                 await broker.subscribe(source.topic, qos=1)
             async with asyncio.TaskGroup() as group:
-                group.create_task(broker.until_lost(), name="mqtt-plain-lost")
-                group.create_task(self._acknowledge(broker), name="mqtt-plain-acks")
+                group.create_task(_while_there(broker, self._acknowledge(broker)), name="mqtt-plain-acks")
+                await broker.until_lost()
         finally:
             self._work.clear()  # of a session that is over; the broker delivers again what was not acknowledged
 
@@ -290,7 +290,8 @@ class _Plain:
                 message, task = self._work[0]
                 receipt = await asyncio.shield(task)
                 if receipt.outcome is Outcome.LATER:
-                    raise StillFailing(receipt.reason)
+                    broker.drop(StillFailing(receipt.reason))
+                    return
                 self._work.popleft()
                 broker.acknowledge(message)
             self._some.clear()
@@ -323,6 +324,16 @@ class _Plain:
                 return receipt
             await asyncio.sleep(0.25 * 2**n)
         return receipt
+
+
+async def _while_there(broker: Broker, work: Coroutine[None, None, None]) -> None:
+    """`work` for as long as there is a connection; that it is lost is `until_lost`'s to tell."""
+    try:
+        await work
+    except aiomqtt.MqttError as error:
+        broker.drop(error)
+    except TimeoutError:
+        broker.drop(aiomqtt.MqttError("the broker does not answer"))
 
 
 def _state(state: str) -> bytes:
