@@ -7,15 +7,16 @@ committed. Whoever tells the outside world does it after that and never before.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
+from gateway.batches import Batches
 from gateway.entities import (
     AiUsage,
     CapturedAt,
@@ -29,14 +30,15 @@ from gateway.entities import (
     RecordKey,
     Stored,
 )
-from gateway.errors import HearthlogError, StorageFull
+from gateway.errors import HearthlogError, Retryable, StorageFull
 from gateway.store import captures, changes, jobs
-from gateway.store.blobs import BlobFolder, Sealed
+from gateway.store.blobs import BlobFolder, Body, Sealed
 from gateway.store.db import Connection, Database
 from gateway.store.ids import new_uid
 from gateway.store.keys import Keyring, wrap
 
-_BLOB_THREADS = 8
+_BLOB_THREADS = 3
+_BLOBS_AT_ONCE = 16
 
 
 class Verdict(StrEnum):
@@ -102,6 +104,15 @@ class Plan:
         return [other for other in self.steps.get(kind, {}) if other in reached]
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is known of an arrival before its rows are written, and its bytes once they are durable."""
+
+    known: Put | None = None
+    blob_id: int | None = None
+    sealed: Sealed | None = None
+
+
 class Spool:
     """`async with Spool(db, folder, keyring) as spool`. One a process; it owns the leases of this run."""
 
@@ -111,7 +122,8 @@ class Spool:
         self._folder = folder
         self._keyring = keyring
         self._run = run
-        self._threads = ThreadPoolExecutor(_BLOB_THREADS, thread_name_prefix="blob")
+        self._waits = {kind: plan.waits(kind) for kind in Kind}
+        self._blobs = Batches(self._keep_bytes, name="blob", threads=_BLOB_THREADS, most=_BLOBS_AT_ONCE)
         self._same: dict[tuple[str, bytes], asyncio.Lock] = {}
         self.free_floor_bytes = 0
         """Below this much free space `put` refuses with StorageFull."""
@@ -125,7 +137,7 @@ class Spool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self._threads.shutdown)
+        await self._blobs.close()
 
     async def put(self, arrival: Arrival) -> Put:
         """Make an arrival durable: blob, capture, ledger line, first jobs and the change.
@@ -133,13 +145,6 @@ class Spool:
         Idempotent by the record's key or, off the record lane, by content within `same_since_us`. Raises
         StorageFull or Retryable when it could not be made durable; then nothing may be acknowledged.
         """
-        known = await self.db.read(lambda c: _known(c, arrival))
-        if known is not None:
-            return (
-                known if known.verdict is not Verdict.CONFLICT else await self.db.write(lambda c: _conflict(c, arrival))
-            )
-        if self.free_floor_bytes and shutil.disk_usage(self._folder.root).free < self.free_floor_bytes:
-            raise StorageFull("the disk is nearly full", hint="Make room, or lower storage.keep_gb")
         slot = (arrival.owner, arrival.decoded.sha256)
         lock = self._same.setdefault(slot, asyncio.Lock())
         try:
@@ -150,27 +155,40 @@ class Spool:
                 self._same.pop(slot, None)
 
     async def _put(self, arrival: Arrival) -> Put:
-        owner_key = await self._owner_key(arrival.owner)
-        held = await self.db.read(lambda c: _blob_id(c, arrival))
-        sealed = None
-        if held is None:
-            loop = asyncio.get_running_loop()
-            decoded = arrival.decoded
-            sealed = await loop.run_in_executor(
-                self._threads, lambda: self._folder.put(decoded.body, owner_key=owner_key, sha256=decoded.sha256)
-            )
+        owner_key = self._keyring.remembered(arrival.owner) or await self._owner_key(arrival.owner)
+        kept = await self._blobs.do((arrival, owner_key))
+        if kept.known is not None:
+            if kept.known.verdict is Verdict.CONFLICT:
+                return await self.db.write(lambda c: _conflict(c, arrival))
+            return kept.known
         try:
-            put = await self.db.write(lambda c: self._insert(c, arrival, sealed, owner_key))
+            put = await self.db.write(lambda c: self._insert(c, arrival, kept.sealed, owner_key))
         except HearthlogError:
-            self._forget(sealed)
+            await self._forget(kept.sealed)
             raise
         if put.verdict is not Verdict.STORED:
-            self._forget(sealed)
+            await self._forget(kept.sealed)
         return put
 
-    def _forget(self, sealed: Sealed | None) -> None:
+    def _keep_bytes(self, batch: Sequence[tuple[Arrival, bytes]]) -> list[_Kept | Exception]:
+        """In a thread: look up which arrivals are here already, and make the bytes of the others durable."""
+        kept: list[_Kept | Exception] = self.db.read_here(
+            lambda c: [_Kept(_known(c, arrival), _blob_id(c, arrival)) for arrival, _ in batch]
+        )
+        new = [n for n, each in enumerate(kept) if isinstance(each, _Kept) and each.known is None]
+        if new and self.free_floor_bytes and shutil.disk_usage(self._folder.root).free < self.free_floor_bytes:
+            full = StorageFull("the disk is nearly full", hint="Make room, or lower storage.keep_gb")
+            return [full if n in new else each for n, each in enumerate(kept)]
+        bare = [n for n in new if kept[n] == _Kept()]
+        bodies = [Body(batch[n][0].decoded.body, batch[n][1], batch[n][0].decoded.sha256) for n in bare]
+        for n, sealed in zip(bare, self._folder.put_all(bodies), strict=True):
+            kept[n] = _Kept(sealed=sealed) if isinstance(sealed, Sealed) else sealed
+        return kept
+
+    async def _forget(self, sealed: Sealed | None) -> None:
         if sealed is not None:
-            self._threads.submit(self._folder.remove, sealed.name)
+            with contextlib.suppress(Retryable):  # an orphan costs room, and no more
+                await asyncio.to_thread(self._folder.remove, sealed.name)
 
     async def _owner_key(self, owner: str) -> bytes:
         known = await self.db.read(lambda c: self._keyring.known_owner(c, owner))
@@ -184,7 +202,7 @@ class Spool:
         blob_id = _blob_id(connection, arrival)
         if blob_id is None:
             if sealed is None:
-                raise HearthlogError("the blob went while it was taken in again", code="blob-gone")
+                raise Retryable("the file went while it was taken in again", code="blob-gone")
             blob_id = connection.execute(
                 "INSERT INTO blob(owner, sha256, name, wrapped, body_bytes, written_at_us) VALUES (?,?,?,?,?,?)"
                 " RETURNING id",
@@ -236,7 +254,7 @@ class Spool:
             "INSERT INTO segment(capture, n, start_us, end_us) VALUES (?, 0, 0, ?)",
             (capture_id, decoded.duration_us or 0),
         )
-        captures.refresh(connection, capture_id)
+        connection.execute("INSERT INTO understood(capture) VALUES (?)", (capture_id,))
         if record is not None and arrival.device is not None:
             write_ledger(
                 connection,
@@ -250,7 +268,7 @@ class Spool:
         jobs.add(
             connection,
             capture_id=capture_id,
-            steps=self.plan.waits(decoded.kind),
+            steps=self._waits[decoded.kind],
             priority=arrival.priority,
             at_us=arrival.received_at_us,
         )

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from typing import Any
 
 from gateway import metrics, spool
-from gateway.decoders.contents import Telemetry, read_contents
+from gateway.batches import Batches
+from gateway.decoders.contents import Contents, Telemetry, read_contents
 from gateway.decoders.decoder import Decoder
 from gateway.decoders.notes import Anchor, Lost
 from gateway.decoders.record import BadRecord, Record, decode_record
@@ -104,6 +107,9 @@ class Gate:
         self._settings = settings
         self._now_us = now_us or (lambda: time.time_ns() // 1_000)
         self._devices: dict[str, tuple[float, Device]] = {}
+        self._checks: Batches[Callable[[], Any], Any] = Batches(  # Any: each check has an answer of its own
+            _each, name="checks", threads=2, most=16
+        )
 
     async def accept_record(self, device: str, payload: bytes) -> Receipt:
         """One record of the record lane. Never raises for what is in `payload` nor for a disk in trouble."""
@@ -111,9 +117,9 @@ class Gate:
         key: RecordKey | None = None
         try:
             metrics.received.labels(Lane.RECORD, (await self._device(device, Lane.RECORD, at_us)).id).inc()
-            record = decode_record(payload)
+            record, contents = await self._checks.do(partial(_read_record, payload))
             key = record.key
-            return await self._record(device, record, at_us)
+            return await self._record(device, record, contents, at_us)
         except HearthlogError as error:
             if isinstance(error, BadRecord):
                 key = error.key
@@ -129,7 +135,7 @@ class Gate:
         try:
             known = await self._device(device, Lane.PLAIN, at_us)
             metrics.received.labels(Lane.PLAIN, known.id).inc()
-            decoded = decoder.decode(payload)
+            decoded = await self._checks.do(partial(decoder.decode, payload))
             back_us = self._settings.session_expiry_us if redelivered else SAME_FRAME_US
             put = await self._spool.put(
                 Arrival(
@@ -165,7 +171,7 @@ class Gate:
         at_us = self._now_us()
         try:
             metrics.received.labels(lane, "").inc()
-            decoded = decoder.decode(data)
+            decoded = await self._checks.do(partial(decoder.decode, data))
             captured_at = decoded.captured_at or named_time or CapturedAt(at_us, TimeSource.ARRIVAL, UNCERTAIN_US)
             put = await self._spool.put(
                 Arrival(
@@ -190,8 +196,7 @@ class Gate:
         if await self._spool.db.write(lambda c: boots.add_tie(c, tie, device=device, boot_id=boot_id)):
             self._dating.learnt(device)
 
-    async def _record(self, device: str, record: Record, at_us: int) -> Receipt:
-        contents = read_contents(record)
+    async def _record(self, device: str, record: Record, contents: Contents, at_us: int) -> Receipt:
         if not isinstance(contents, Decoded):
             return await self._note(device, record, contents, at_us)
         known_device = await self._device(device, Lane.RECORD, at_us)
@@ -325,6 +330,22 @@ class Gate:
 
     def _settled(self, captured_at: CapturedAt) -> CapturedAt:
         return settle(captured_at, self._settings.zone)
+
+
+def _read_record(payload: bytes) -> tuple[Record, Contents]:
+    record = decode_record(payload)
+    return record, read_contents(record)
+
+
+def _each(checks: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Hashes and checks, off the loop: a big file takes a while."""
+    found: list[Any] = []
+    for check in checks:
+        try:
+            found.append(check())
+        except Exception as error:  # noqa: BLE001  raised again for the one who asked for this check
+            found.append(error)
+    return found
 
 
 _NOT_THE_RECORDS_FAULT = {"unknown-device", "conflict"}

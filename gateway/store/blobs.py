@@ -3,7 +3,8 @@
 A file is a 24-byte header and the body. Header: magic `HLB1`, version 1, cipher 1 (AES-256-GCM), 2 reserved bytes,
 nonce of 12, plain length of 4 (little-endian). The header is the associated data; the 16-byte tag ends the file.
 The name is a keyed hash of the content (so equal files of two owners do not look equal) and a random part (so that
-an erased file's name is never given to a new one).
+an erased file's name is never given to a new one). Files that come together lie in one of 256 folders, drawn by lot:
+one fsync makes all their names durable.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import hmac
 import os
 import secrets
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -27,6 +29,15 @@ from gateway.store.keys import KEY_BYTES, sync_folder
 _HEADER = struct.Struct("<4sBBH12sI")
 _MAGIC = b"HLB1"
 MAX_BYTES = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Bytes to be kept, and whose they are."""
+
+    data: bytes = field(repr=False)
+    owner_key: bytes = field(repr=False)
+    sha256: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +68,33 @@ class BlobFolder:
 
         Raises StorageFull, or Retryable for other trouble of the disk; then nothing is left behind.
         """
-        key = secrets.token_bytes(KEY_BYTES)
-        nonce = secrets.token_bytes(12)
-        header = _HEADER.pack(_MAGIC, 1, 1, 0, nonce, len(body))
-        digest = hmac.new(owner_key, sha256, hashlib.sha256).hexdigest()
-        name = f"{digest[:2]}/{digest[2:42]}-{secrets.token_hex(4)}"
-        target = self.root / name
-        part = self._parts / name.replace("/", "")
+        (sealed,) = self.put_all([Body(body, owner_key, sha256)])
+        if isinstance(sealed, Retryable):
+            raise sealed
+        return sealed
+
+    def put_all(self, bodies: Sequence[Body]) -> list[Sealed | Retryable]:
+        """The same for many, which share a folder and its one fsync. What could not be stored is an error by itself."""
+        shard = secrets.token_hex(1)
+        found: list[Sealed | Retryable] = []
+        for body in bodies:
+            digest = hmac.digest(body.owner_key, body.sha256, "sha256").hex()
+            name = f"{shard}/{digest[:40]}-{secrets.token_hex(4)}"
+            sealed = Sealed(name=name, key=secrets.token_bytes(KEY_BYTES), body_bytes=len(body.data))
+            try:
+                self._write(self._part(sealed), body.data, sealed.key)
+                found.append(sealed)
+            except OSError as error:
+                self._discard(self._part(sealed))
+                found.append(_explained(error))
+        written = [each for each in found if isinstance(each, Sealed)]
         try:
-            self._write(part, header, AESGCM(key).encrypt(nonce, body, header))
-            if not target.parent.exists():
-                target.parent.mkdir(exist_ok=True, mode=0o700)
-                sync_folder(self.root)
-            part.rename(target)
-            sync_folder(target.parent)
+            self._name(shard, written)
         except OSError as error:
-            self._discard(part, target)
-            raise _explained(error) from error
-        return Sealed(name=name, key=key, body_bytes=len(body))
+            self._discard(*(path for each in written for path in (self._part(each), f"{self.root}/{each.name}")))
+            trouble = _explained(error)
+            return [trouble if isinstance(each, Sealed) else each for each in found]
+        return found
 
     def remove(self, *names: str) -> None:
         """Unlink blobs' files; already gone is fine. Raises Retryable when the disk will not."""
@@ -84,22 +104,42 @@ class BlobFolder:
         except OSError as error:
             raise _explained(error) from error
 
+    def _part(self, sealed: Sealed) -> str:
+        return f"{self._parts}/{sealed.name.replace('/', '')}"
+
+    def _name(self, shard: str, written: Sequence[Sealed]) -> None:
+        """Move synced files to their folder, and make their names durable."""
+        if not written:
+            return
+        folder = self.root / shard
+        if not folder.exists():
+            folder.mkdir(exist_ok=True, mode=0o700)
+            sync_folder(self.root)
+        for sealed in written:
+            os.rename(self._part(sealed), f"{self.root}/{sealed.name}")  # noqa: PTH104  Path costs more than the call
+        sync_folder(folder)
+
     @staticmethod
-    def _write(part: Path, header: bytes, sealed: bytes) -> None:
+    def _write(part: str, plain: bytes, key: bytes) -> None:
+        nonce = secrets.token_bytes(12)
+        header = _HEADER.pack(_MAGIC, 1, 1, 0, nonce, len(plain))
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            data = memoryview(header + sealed)
-            while data:
-                data = data[os.write(descriptor, data) :]
+            sealed = AESGCM(key).encrypt(nonce, plain, header)
+            written = os.writev(descriptor, (header, sealed))
+            if written < len(header) + len(sealed):  # a full disk takes a part; asking for the rest tells why
+                rest = memoryview(header + sealed)[written:]
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
     @staticmethod
-    def _discard(part: Path, target: Path) -> None:
-        for path in (part, target):
+    def _discard(*paths: str) -> None:
+        for path in paths:
             try:
-                path.unlink(missing_ok=True)
+                Path(path).unlink(missing_ok=True)
             except OSError:
                 continue  # a disk that refuses to write may refuse this too; clear_parts comes at the next start
 

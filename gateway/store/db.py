@@ -77,9 +77,10 @@ class Database:
 
         Raises what `fn` raises; StorageFull when there is no room; Retryable for other trouble of the disk.
         """
-        work = _Work(fn, asyncio.get_running_loop().create_future())
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        work = _Work(fn, future)
         self._queue.put(work)
-        return await work.future
+        return await future
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on a read-only connection, in a thread of the pool. It sees everything committed before."""

@@ -15,7 +15,7 @@ MAX_LOSSES = 20
 
 _INSERT = """
 INSERT INTO job(capture, step, state, priority, waits, queued_at_us)
-VALUES (:capture, :step, 'waiting', :priority, :waits, :at)
+VALUES (?, ?, 'waiting', ?, ?, ?)
 ON CONFLICT (capture, step) DO UPDATE SET
   state = 'waiting', priority = min(priority, excluded.priority), waits = excluded.waits, tries = 0, losses = 0,
   not_before_us = 0, queued_at_us = excluded.queued_at_us, lease = '', code = '', reason = '', hint = ''
@@ -64,10 +64,7 @@ def add(connection: Connection, *, capture_id: int, steps: Mapping[str, int], pr
     """Queue steps for a capture: name → how many of them must end first. A step that is queued is queued anew."""
     connection.executemany(
         _INSERT,
-        [
-            {"capture": capture_id, "step": step, "priority": RANK[priority], "waits": waits, "at": at_us}
-            for step, waits in steps.items()
-        ],
+        [(capture_id, step, RANK[priority], waits, at_us) for step, waits in steps.items()],
     )
 
 

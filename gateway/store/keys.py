@@ -34,6 +34,10 @@ class Keyring:
         self._installation = installation
         self._owners: dict[str, bytes] = {}
 
+    def remembered(self, owner: str) -> bytes | None:
+        """The key of one owner, if it was asked for before."""
+        return self._owners.get(owner)
+
     def known_owner(self, connection: sqlite3.Connection, owner: str) -> bytes | None:
         """The key of one owner; None when none was made yet."""
         if owner in self._owners:
