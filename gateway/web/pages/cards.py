@@ -5,6 +5,8 @@ from __future__ import annotations
 from gateway.devices import DeviceCard
 from gateway.web.pages import words
 
+TOPICS = "hearthlog/v1"
+"""Root of the topics, as the protocol names it."""
 STATES = {"awake": "Awake", "asleep": "Asleep", "look": "Needs a look", "away": "Away"}
 
 
@@ -17,5 +19,5 @@ def state_line(card: DeviceCard, now_us: int, zone: str) -> str:
         case "away":
             return f"Away since {words.clock(card.since_us, zone)}"
         case "look":
-            return f"{last} · needs a look"
+            return f"{last} · {card.look.split(';')[0] or 'needs a look'}"
     return last

@@ -11,10 +11,8 @@ from gateway.config import zone_name
 from gateway.inference.models import Installed, Models, State
 from gateway.web.page import FIRST_RUN, SIGN_IN, Page, render
 from gateway.web.pages import words
+from gateway.web.pages.cards import TOPICS
 from gateway.web.parts import PARTS, VIEWER
-
-ROOT = "hearthlog/v1"
-"""Root of the topics, as the protocol names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ async def _show(request: web.Request) -> web.StreamResponse:
         fault_at=fault_at,
         zone=zone.rpartition("/")[2].replace("_", " "),
         now=words.clock(parts.clock(), zone),
-        root=ROOT,
+        root=TOPICS,
         host=request.url.host or "localhost",
         models=models,
     )

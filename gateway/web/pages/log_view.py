@@ -107,15 +107,15 @@ def _moment(given: MomentRow, day: Day) -> LogRow:
         front=thumb(front, day.zone),
         thumbs=tuple(thumb(each, day.zone, size=128) for each in small),
         more=max(0, given.pictures - 1 - len(small)),
-        more_href=_search(given, day),
+        more_href=_search(given.device, day, given.from_us, given.to_us + words.SECOND_US),
         live=live,
     )
 
 
-def _search(given: MomentRow, day: Day) -> str:
-    device = f"device={given.device.id}&" if given.device else ""
-    start, end = words.clock(given.from_us, day.zone), words.clock(given.to_us + words.MINUTE_US, day.zone)
-    return f"/search?{device}day={day.day}&from={start}&to={end}"
+def _search(device: Device | None, day: Day, from_us: int, to_us: int) -> str:
+    """Everything of that stretch in Search."""
+    start, end = (words.local(at_us, day.zone).strftime("%Y-%m-%dT%H:%M:%S") for at_us in (from_us, to_us))
+    return f"/search?{f'device={device.id}&' if device else ''}from={start}&to={end}&folded=1"
 
 
 def _front(given: MomentRow) -> Memory:
@@ -170,7 +170,7 @@ def _quiet(given: QuietRow, day: Day, asked: Asked) -> LogRow:
             else "nothing came"
         ),
         more_href=href,
-        search_href=f"/search?day={day.day}&folded=1",
+        search_href=_search(None, day, given.from_us, given.to_us + words.SECOND_US),
         open=is_open,
     )
 
@@ -191,7 +191,7 @@ def _uncertain(given: UncertainRow, day: Day, asked: Asked) -> LogRow:
         thumbs=tuple(thumb(each, day.zone) for each in given.memories),
         more=max(0, given.frames - len(given.memories)),
         more_href=href,
-        search_href=f"/search?day={day.day}&folded=1" + (f"&device={device}" if device else ""),
+        search_href=_search(given.device, day, given.from_us, given.to_us + words.SECOND_US),
         open=is_open,
     )
 

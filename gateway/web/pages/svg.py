@@ -131,6 +131,16 @@ def bar(part: float, *, limit: float | None = None, look: bool = False) -> Marku
     )
 
 
+def signal(bars: int) -> Markup:
+    """Four bars, as many full as told."""
+    drawn = "".join(
+        f'<rect class="{"bar-full" if n < bars else "bar-rest"}{" look" if bars < 3 else ""}" x="{n * 6}"'
+        f' y="{9 - n * 3}" width="4" height="{3 + n * 3}" rx="1"/>'
+        for n in range(4)
+    )
+    return Markup(f'<svg class="signal" width="22" height="12" aria-hidden="true">{drawn}</svg>')  # noqa: S704  # numbers
+
+
 def line(values: Sequence[float], *, top: float = 0.0, limit: float | None = None, area: bool = False) -> Markup:
     """A line from left to right over a zero baseline. `top`: the least height of the scale; `limit`: a dashed line."""
     high = max([*values, top, limit or 0.0, 1e-9])

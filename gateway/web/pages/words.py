@@ -217,20 +217,18 @@ def kind_name(kind: Kind) -> str:
 
 
 _STEPS = {
-    "ingest": "Read the file",
-    "quality": "Light and sharpness",
+    "quality": "Read the file",
     "dedupe": "Copies",
     "detect": "Objects",
-    "classify": "Kind of scene",
+    "classify": "What it is of",
     "caption": "Caption",
     "ocr": "Printed text",
-    "faces": "Faces",
     "vad": "Voices",
     "asr": "Speech",
     "sound": "Sounds",
+    "note": "Words",
     "embed": "Meaning, words",
-    "embed-image": "Meaning, picture",
-    "thumbnail": "Small pictures",
+    "look": "Meaning, picture",
 }
 
 

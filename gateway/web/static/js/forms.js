@@ -14,6 +14,7 @@ export function startForms() {
       button.setAttribute("aria-pressed", String(input.type === "text"));
     });
   }
+  for (const form of document.querySelectorAll("form[data-camera]")) camera(form);
   document.addEventListener("submit", submitted);
   const zone = document.querySelector("[data-zone-check]");
   if (zone) sameTime(zone);
@@ -40,19 +41,36 @@ function passwords(form) {
   again.addEventListener("input", check);
 }
 
+/** The id follows the name until somebody types one; the topic shown follows the id. */
+function camera(form) {
+  const { name, id, room } = form.elements;
+  let own = false, ownRoom = false;
+  const show = () => { for (const place of form.querySelectorAll("[data-topic-id]")) place.textContent = id.value || "…"; };
+  name.addEventListener("input", () => {
+    if (!own) id.value = name.value.normalize("NFKD").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 32);
+    if (!ownRoom) room.value = name.value;
+    show();
+  });
+  id.addEventListener("input", () => { own = true; show(); });
+  room.addEventListener("input", () => { ownRoom = true; });
+}
+
 function sameTime(node) {
   const clock = new Date().toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
   if (clock !== node.dataset.zoneCheck) node.hidden = false;
 }
 
-/** <form data-api="PATCH /devices/x" data-done="Kept">: posted as JSON; empty fields are left out, `a.b` nests not. */
+/** <form data-api="PATCH /devices/x" data-done="Kept">: posted as JSON; empty fields are left out, `name[]` is a list. */
 async function submitted(event) {
   const form = event.target;
   if (!form.dataset.api) return;
   event.preventDefault();
   const [method, path] = form.dataset.api.split(" ");
   const body = {};
-  for (const [name, value] of new FormData(form)) if (typeof value === "string" && (value !== "" || form.dataset.empty !== undefined)) body[name] = value;
+  for (const [name, value] of new FormData(form)) {
+    if (typeof value !== "string" || value === "") continue;
+    if (name.endsWith("[]")) body[name.slice(0, -2)] = [value]; else body[name] = value;
+  }
   const fault = form.querySelector(".fault[data-for-form]");
   const button = form.querySelector("button:not([type=button])");
   if (button) button.disabled = true;

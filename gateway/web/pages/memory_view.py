@@ -1,0 +1,264 @@
+"""One memory as values for its page: what was found in it, how it is known, and what it repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from gateway.entities import Annotation, Duplicate, DuplicateKind, Json, Memory, Stored
+from gateway.recall.about import Decision
+from gateway.web.pages import svg, words
+from gateway.web.pages.svg import Outline
+from gateway.web.pages.thumbs import Thumb, thumb
+
+SHOWN_FROM = 0.4
+"""Boxes that the detector is less sure of are not drawn."""
+_PAUSE_US = 800_000
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A line of what is heard; it plays from there."""
+
+    at: str
+    at_s: float
+    text: str
+    score: str
+    speech: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CopyLine:
+    """Copies of one kind."""
+
+    thumb: Thumb
+    name: str
+    how_many: str
+    evidence: str
+    uid: str
+    """The one to keep apart; empty when there are many."""
+    button: str
+    show_all: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """One step that looked at it."""
+
+    name: str
+    used: str
+    version: int
+    took: str
+    skipped: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Something that a person decided."""
+
+    who: str
+    what: str
+    value: str
+    when: str
+
+
+def said(memory: Memory, step: str) -> Annotation | None:
+    """What a step found; None when it did not run or had nothing to say."""
+    found = next((each for each in memory.annotations if each.step == step and not each.skipped), None)
+    return found.annotation if found else None
+
+
+def outlines(memory: Memory) -> Markup | None:
+    """Everything that was found at a place of the picture; None without any."""
+    width, height = memory.capture.width_px or 640, memory.capture.height_px or 480
+    found: list[Outline] = []
+    detected, read = said(memory, "detect"), said(memory, "ocr")
+    for box in _list(detected.data if detected else {}, "boxes"):
+        score = _float(box.get("score"))
+        if score >= SHOWN_FROM:
+            label = f"{str(box.get('label', ''))[:40]} {_likeness(score)}"
+            found.append(_outline(box, label, width, height, dashed=False))
+    for box in _list(read.data if read else {}, "lines"):
+        found.append(_outline(box, str(box.get("text", ""))[:60], width, height, dashed=True))
+    return svg.outlines(found, width=width, height=height) if found else None
+
+
+def _outline(box: Json, label: str, width: int, height: int, *, dashed: bool) -> Outline:
+    left, top = _float(box.get("x")) * width, _float(box.get("y")) * height
+    return Outline(
+        left=max(0.0, left),
+        top=max(0.0, top),
+        right=min(float(width), left + _float(box.get("w")) * width),
+        bottom=min(float(height), top + _float(box.get("h")) * height),
+        label=label,
+        dashed=dashed,
+    )
+
+
+def spoken(memory: Memory) -> tuple[Spoken, ...]:
+    """What is heard, in order: sounds with how sure they are, and sentences cut at pauses."""
+    lines: list[tuple[int, Spoken]] = []
+    heard, told = said(memory, "sound"), said(memory, "asr")
+    for event in _list(heard.data if heard else {}, "events"):
+        at_us = int(_float(event.get("start_us")))
+        lines.append((at_us, _line(at_us, str(event.get("label", ""))[:60], _likeness(_float(event.get("score"))))))
+    corrected = memory.transcript and told is not None and memory.transcript != told.transcript
+    sentences = [] if corrected else _sentences(_list(told.data if told else {}, "words"))
+    for at_us, text in sentences:
+        lines.append((at_us, _line(at_us, f"“{text}”", "")))
+    if memory.transcript and not sentences:
+        lines.append((0, _line(0, f"“{memory.transcript}”", "")))
+    return tuple(line for _, line in sorted(lines, key=lambda each: each[0]))
+
+
+def _line(at_us: int, text: str, score: str) -> Spoken:
+    return Spoken(words.play_time(at_us), at_us / words.SECOND_US, text, score, speech=not score)
+
+
+def _sentences(found: Sequence[Json]) -> list[tuple[int, str]]:
+    out: list[tuple[int, list[str]]] = []
+    end_us = 0
+    for each in found:
+        start_us = int(_float(each.get("start_us")))
+        if not out or start_us - end_us > _PAUSE_US:
+            out.append((start_us, []))
+        out[-1][1].append(str(each.get("word", ""))[:60])
+        end_us = int(_float(each.get("end_us")))
+    return [(at_us, " ".join(text)) for at_us, text in out]
+
+
+_ONE = {
+    DuplicateKind.EXACT: "Exact copy",
+    DuplicateKind.REENCODED: "Re-encoded",
+    DuplicateKind.EDITED: "Edited",
+    DuplicateKind.BURST: "Burst",
+    DuplicateKind.STATIC: "Same still scene",
+}
+
+
+def copies(memory: Memory, found: Sequence[Memory], *, zone: str) -> tuple[CopyLine, ...]:
+    """What it is a copy of, then its own copies, one line a kind."""
+    lines: list[CopyLine] = []
+    own = memory.duplicate
+    if own is not None:
+        front = next((each for each in found if each.capture.uid == memory.duplicate_of_uid), None)
+        if front is not None:
+            at = words.clock(front.capture.captured_at.at_us, zone, seconds=True)
+            told = f"of the one at {at}: {evidence(own)}"
+            lines.append(CopyLine(thumb(front, zone), _ONE[own.kind], "", told, memory.capture.uid, "Not a copy", ""))
+    for kind in DuplicateKind:
+        mine = [each for each in found if each.duplicate is not None and each.duplicate.of == memory.capture.id]
+        same = [each for each in mine if each.duplicate is not None and each.duplicate.kind is kind]
+        if same:
+            lines.append(_group(kind, same, zone))
+    return tuple(lines)
+
+
+def _group(kind: DuplicateKind, same: Sequence[Memory], zone: str) -> CopyLine:
+    first, last = same[0], same[-1]
+    duplicate = first.duplicate
+    assert duplicate is not None
+    many = len(same) > 1
+    told = evidence(duplicate)
+    if many:
+        start, end = (words.clock(each.capture.captured_at.at_us, zone) for each in (first, last))
+        told = f"{start} to {end}, nothing moved" if kind is DuplicateKind.STATIC else f"{start} to {end}, {told}"
+    begin, stop = (
+        words.local(at, zone).strftime("%Y-%m-%dT%H:%M:%S")
+        for at in (first.capture.captured_at.at_us, last.capture.captured_at.at_us + words.SECOND_US)
+    )
+    device = f"device={first.capture.device}&" if first.capture.device else ""
+    return CopyLine(
+        thumb=thumb(first, zone),
+        name=_ONE[kind],
+        how_many=words.count(len(same), "frame" if first.capture.record else "file"),
+        evidence=told,
+        uid="" if many else first.capture.uid,
+        button="" if many else "Keep apart" if kind in {DuplicateKind.BURST, DuplicateKind.STATIC} else "Not a copy",
+        show_all=f"/search?{device}from={begin}&to={stop}&folded=1" if many else "",
+    )
+
+
+def evidence(duplicate: Duplicate) -> str:
+    """Why it is believed to be a copy."""
+    data = duplicate.evidence
+    parts = []
+    if "apart_us" in data:
+        parts.append(f"{words.span(int(_float(data['apart_us'])))} apart, same camera")
+    if duplicate.kind is DuplicateKind.EXACT:
+        parts.append(f"the same {words.size(int(_float(data.get('bytes'))))}, byte for byte")
+    if duplicate.kind is DuplicateKind.STATIC:
+        parts.append("nothing moved")
+    if "distance" in data:
+        parts.append(f"picture distance {int(_float(data['distance']))} of 64")
+    if _float(data.get("cells")) > 0:
+        parts.append(f"{_float(data['cells']):.0%} of the picture changed")
+    return ", ".join(parts)
+
+
+def steps(memory: Memory) -> tuple[StepLine, ...]:
+    """Every step that looked at it, in the order they did."""
+    found = sorted(memory.annotations, key=lambda each: each.at_us)
+    return tuple(
+        StepLine(
+            name=words.step_name(each.step),
+            used=_used(each, memory),
+            version=each.step_version,
+            took=f"{each.took_ms:,.0f}" if each.took_ms >= 1 else "<1",
+            skipped=each.skipped,
+            hint=each.hint,
+        )
+        for each in found
+    )
+
+
+def _used(each: Stored, memory: Memory) -> str:
+    if each.step == "quality":
+        kind = memory.capture.media_type.rpartition("/")[2].upper()
+        return f"{kind}, {memory.capture.width_px} × {memory.capture.height_px}"
+    model = each.annotation.provenance.model
+    return model or "rules, no model"
+
+
+_WHAT = {
+    "caption": "Wrote the caption",
+    "transcript": "Corrected the words",
+    "tag": "Added the tag",
+    "untag": "Took away the tag",
+    "not-duplicate": "Kept it apart",
+    "duplicate-again": "Let it be a copy again",
+    "privacy": "Set who can see it:",
+    "ai-usage": "Set what machines may do:",
+}
+_VALUES = {"private": "Only me", "circle": "Circle", "public": "Public", "none": "Nothing", "chat": "For answers"}
+_VALUES["train"] = "For answers and learning"
+
+
+def decided(found: Sequence[Decision], *, zone: str) -> tuple[Decided, ...]:
+    """What people decided, newest first."""
+    return tuple(
+        Decided(
+            who=each.person_name or "Somebody",
+            what=_WHAT.get(each.what, each.what),
+            value="" if each.what.startswith(("not-", "duplicate")) else _VALUES.get(each.value, each.value),
+            when=f"{words.short_day(words.local(each.at_us, zone).date())[4:]}, {words.clock(each.at_us, zone)}",
+        )
+        for each in reversed(found)
+    )
+
+
+def _likeness(score: float) -> str:
+    """`.88`: without its zero."""
+    return f"{score:.2f}".removeprefix("0") if score < 1 else "1.0"
+
+
+def _list(data: Json, key: str) -> list[Json]:
+    found = data.get(key)
+    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and value == value else 0.0  # noqa: PLR0124  # NaN
