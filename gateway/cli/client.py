@@ -5,26 +5,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.config import Settings, load
-from gateway.entities import Json
 from gateway.errors import HearthlogError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `hearthlog --help` imports every command: what only some of them need waits
     from http.client import HTTPConnection
+    from pathlib import Path
 
     from gateway.accounts import Accounts
+    from gateway.config import Settings
+    from gateway.entities import Json
 
 _TIMEOUT_S = 60.0
-_NOTHING: Json = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,10 @@ def through(request: Request, alone: Callable[[Settings], Awaitable[Json]]) -> J
 
     Raises what either raises; Conflict (`in-use`) while a gateway starts or stops.
     """
+    import asyncio
+
+    from gateway.config import load
+
     settings = load()
     answered = call(settings.home, request)
     return asyncio.run(_awaited(alone(settings))) if answered is None else answered
@@ -98,7 +100,7 @@ def call(home: Path, request: Request) -> Json | None:
         from gateway.web.problem import read
 
         raise read(raw, response.status)
-    decoded = json.loads(raw) if raw else _NOTHING
+    decoded = json.loads(raw) if raw else {}
     if not isinstance(decoded, dict):
         raise HearthlogError("the running gateway gave an answer that makes no sense", code="bad-answer")
     return decoded
