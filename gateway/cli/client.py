@@ -58,6 +58,8 @@ def ask(request: Request) -> Json:
 
 
 async def _for_a_moment(settings: Settings, request: Request) -> Json:
+    import asyncio
+
     from gateway.app import open_gateway
     from gateway.web.serve import open_commands
 
