@@ -221,8 +221,10 @@ async def greet(gateway: Gateway, listening: Listening, say: Callable[[str], Non
     say(f"Hearthlog is at {' and '.join(listening.urls)}")
     if listening.fingerprint:
         say(f"Its certificate's authority has the fingerprint {listening.fingerprint}")
-    if await gateway.parts.accounts.first_run():
-        say(f"Nobody looks after this home yet. Open it and give this code: {gateway.parts.accounts.setup_code()}")
+    accounts = gateway.parts.accounts
+    accounts.announce = lambda code: say(f"The code was guessed at too often. From now on it is {code}")
+    if await accounts.first_run():
+        say(f"Nobody looks after this home yet. Open it and give this code: {accounts.setup_code()}")
 
 
 def _gate_settings(settings: Settings, zone: str) -> GateSettings:
