@@ -17,6 +17,8 @@ MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
 MAX_DURATION_S = 600
 MAX_BYTES = MAX_RATE_HZ * 2 * 2 * MAX_DURATION_S + 65_536
 
+MAX_PARTS = 4_096
+
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _PCM_GUID = bytes.fromhex("0100000000001000800000aa00389b71")
 
@@ -76,12 +78,13 @@ def _walk(data: bytes) -> tuple[_Layout, int]:
         raise Rejected("the WAV is shorter than it says", code="truncated")
     if data[end:].strip(b"\0"):
         raise Rejected(f"{len(data) - end} bytes follow the recording's end", code="trailing-data")
-    at = 12
+    at, parts = 12, 0
     layout: _Layout | None = None
     samples_bytes: int | None = None
     while at < end:
-        if at + 8 > end:
-            raise Rejected("the WAV ends inside a chunk", code="truncated")
+        parts += 1
+        if at + 8 > end or parts > MAX_PARTS:
+            raise Rejected("the WAV ends inside a chunk, or has too many", code="truncated")
         name, length = struct.unpack_from("<4sI", data, at)
         if length > end - at - 8:
             raise Rejected("a WAV chunk is longer than its file", code="truncated")

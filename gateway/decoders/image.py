@@ -23,6 +23,10 @@ MAX_JPEG_PIXELS = 64_000_000
 MAX_PIXELS = 24_000_000
 """For PNG, WebP and progressive JPEG, which a worker cannot decode at a smaller scale."""
 MAX_SCANS = 100
+MAX_PARTS = 16_384
+"""Segments or chunks in one picture; a file of nothing else would take seconds to walk."""
+MAX_FILL = 1_024
+"""Fill bytes before a JPEG's marker."""
 MAX_PICTURES = 4
 """Pictures in one multi-picture file: phones append a depth or brightness map to the first (CIPA DC-007)."""
 
@@ -106,10 +110,11 @@ def _jpeg(data: bytes) -> _Size:
 class _JpegWalk:
     """A place in a file that moves from marker to marker."""
 
-    __slots__ = ("_data", "at", "multi_picture")
+    __slots__ = ("_data", "_parts", "at", "multi_picture")
 
     def __init__(self, data: bytes) -> None:
         self._data = data
+        self._parts = 0
         self.at = 0
         self.multi_picture = False
 
@@ -147,8 +152,11 @@ class _JpegWalk:
             raise Rejected("the JPEG ends before its end marker", code="truncated")
         if data[at] != 0xFF:
             raise Rejected(f"no marker at byte {at} of the JPEG", code="bad-jpeg")
+        self._parts += 1
         while at < len(data) and data[at] == 0xFF:
             at += 1
+            if at - self.at > MAX_FILL or self._parts > MAX_PARTS:
+                raise Rejected("a JPEG of nothing but filling", code="bad-jpeg")
         if at >= len(data):
             raise Rejected("the JPEG ends before its end marker", code="truncated")
         marker = data[at]
@@ -220,7 +228,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """Name and content of each chunk, once its CRC has been checked; the end of the file after the last."""
     at = 8
     view = memoryview(data)
-    while True:
+    for _ in range(MAX_PARTS):
         if at + 12 > len(data):
             raise Rejected("the PNG ends inside a chunk", code="truncated")
         length, name = struct.unpack_from(">I4s", data, at)
@@ -235,6 +243,8 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
         at = end + 4
         if name == b"IEND":
             break
+    else:
+        raise Rejected(f"more than {MAX_PARTS} chunks in one PNG", code="bad-png")
     if data[at:].strip(b"\0"):
         raise Rejected(f"{len(data) - at} bytes follow the picture's end", code="trailing-data")
 
@@ -254,11 +264,12 @@ def _png_header(header: bytes) -> tuple[int, int]:
 
 def _webp(data: bytes) -> _Size:
     end = _riff_end(data)
-    at, canvas, frame = 12, (0, 0), (0, 0)
+    at, parts, canvas, frame = 12, 0, (0, 0), (0, 0)
     taken: CapturedAt | None = None
     while at < end:
-        if at + 8 > end:
-            raise Rejected("the WebP ends inside a chunk", code="truncated")
+        parts += 1
+        if at + 8 > end or parts > MAX_PARTS:
+            raise Rejected("the WebP ends inside a chunk, or has too many", code="truncated")
         name, length = struct.unpack_from("<4sI", data, at)
         if length > end - at - 8:
             raise Rejected("a WebP chunk is longer than its file", code="truncated")

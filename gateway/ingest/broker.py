@@ -219,6 +219,9 @@ async def connect(
             async with asyncio.timeout(FAREWELL_S):
                 await client.__aexit__(None, None, None)
         inner._sock_close()
+        ended = client._disconnected
+        if ended.done() and not ended.cancelled():
+            ended.exception()  # looked at, so that asyncio does not report it as forgotten
 
 
 def _tls(address: Address) -> ssl.SSLContext:
