@@ -64,11 +64,14 @@ class Tls:
 
 
 def ensure(home: Path, names: Names, now: datetime) -> Tls:
-    """The files, made or renewed if need be. Blocks. Raises HearthlogError when the authority's files are damaged."""
+    """The files, made or renewed if need be. Blocks. Raises HearthlogError when the authority's files are damaged.
+
+    A name that the authority may not vouch for makes a new authority; an address like that is only left out.
+    """
     folder = home / "tls"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    names = _of_home(names)
     ca, key = _authority(folder, names, now)
+    names = Names(names.dns, tuple(each for each in names.addresses if _may_serve(ca, each)))
     leaf = folder / "leaf.pem"
     if not _still_good(leaf, ca, names, now):
         _make_leaf(leaf, (ca, key), names, now)
@@ -150,7 +153,7 @@ def _make_authority(folder: Path, names: Names, now: datetime) -> tuple[x509.Cer
     suffixes = dict.fromkeys([*_HOME_SUFFIXES, *names.dns])
     permitted: list[x509.GeneralName] = [x509.DNSName(name) for name in suffixes]
     permitted += [x509.IPAddress(net) for net in _NETS]
-    permitted += [x509.IPAddress(ipaddress.ip_network(each)) for each in names.addresses if not _is_home(each)]
+    permitted += [x509.IPAddress(ipaddress.ip_network(each)) for each in names.addresses if _is_odd(each)]
     ca = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -216,12 +219,17 @@ def _may_name(ca: x509.Certificate, names: Names) -> bool:
     return all(any(name == suffix or name.endswith("." + suffix) for suffix in suffixes) for name in names.dns)
 
 
-def _of_home(names: Names) -> Names:
-    return Names(names.dns, tuple(each for each in names.addresses if _is_home(each)))
+def _may_serve(ca: x509.Certificate, address: str) -> bool:
+    constraints = ca.extensions.get_extension_for_class(x509.NameConstraints).value
+    values = [each.value for each in constraints.permitted_subtrees or () if isinstance(each, x509.IPAddress)]
+    nets = [each for each in values if isinstance(each, ipaddress.IPv4Network | ipaddress.IPv6Network)]
+    return any(ipaddress.ip_address(address) in net for net in nets)
 
 
-def _is_home(address: str) -> bool:
-    return any(ipaddress.ip_address(address) in net for net in _NETS)
+def _is_odd(address: str) -> bool:
+    """A home network with addresses of the wide net. Not so IPv6: those change by themselves and nobody types them."""
+    found = ipaddress.ip_address(address)
+    return found.version == 4 and not any(found in net for net in _NETS)
 
 
 def _is_name(name: str) -> bool:

@@ -62,7 +62,15 @@ def test_authority_vouches_for_a_home_only(tmp_path: Path) -> None:
     assert "local" in permitted
     assert "192.168.0.0/16" in permitted
     alternatives = leaf_of(made).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert [str(each) for each in alternatives.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
+    assert [str(each) for each in alternatives.get_values_for_type(x509.IPAddress)] == ["127.0.0.1", "203.0.113.5"]
+
+
+def test_address_that_the_authority_may_not_name_is_left_out_and_the_authority_kept(tmp_path: Path) -> None:
+    first = tls.ensure(tmp_path, NAMES, NOW)
+    moved = tls.ensure(tmp_path, tls.Names(NAMES.dns, ("127.0.0.1", "203.0.113.5")), NOW)
+    assert moved.fingerprint == first.fingerprint
+    alternatives = leaf_of(moved).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "203.0.113.5" not in {str(each) for each in alternatives.get_values_for_type(x509.IPAddress)}
 
 
 def test_name_outside_the_home_makes_a_new_authority_that_may_name_it(tmp_path: Path) -> None:
