@@ -41,10 +41,16 @@ async def _show(settings: object, show: object, *, once_only: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with run.staged(settings, show, lambda line: click.echo(line, err=once_only)) as stage:
+        stopped = asyncio.create_task(stop.wait(), name="stop")
         if once_only:
-            click.echo(json.dumps(await run.once(stage, show), indent=2))
+            counted = asyncio.create_task(run.once(stage, show), name="once")
+            await asyncio.wait({stopped, counted}, return_when=asyncio.FIRST_COMPLETED)
+            if not counted.done():
+                counted.cancel()
+                raise click.ClickException("stopped before enough frames could be searched")
+            click.echo(json.dumps(counted.result(), indent=2, ensure_ascii=False))
         else:
-            await stop.wait()
+            await stopped
 
 
 COMMAND = demo

@@ -19,10 +19,11 @@ from gateway.config import Settings, zone_name
 from gateway.demo.broker import DemoBroker, demo_broker
 from gateway.demo.cameras import Report, run_cameras
 from gateway.demo.home import Home
-from gateway.entities import Privacy, Viewer
+from gateway.entities import Lane, Privacy, Viewer
 from gateway.errors import Conflict, HearthlogError
 from gateway.inference.fetch import pull
 from gateway.recall.answer import Query
+from gateway.store.cameras import Setting
 from gateway.store.db import Connection
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,8 @@ async def _settle(gateway: Gateway) -> Viewer:
     accounts, devices = gateway.parts.accounts, gateway.parts.devices
     viewer = await accounts.claim(accounts.setup_code(), "Nora", secrets.token_urlsafe(24))
     for device, name in _CAMERAS.items():
-        await devices.add(viewer, device, name=name, room=name, privacy=Privacy.CIRCLE)
+        setting = Setting(name=name, room=name, privacy=Privacy.CIRCLE)
+        await devices.add(viewer, device, setting=setting, lane=Lane.RECORD)
     return viewer
 
 
@@ -137,15 +139,23 @@ async def _fetch(gateway: Gateway, settings: Settings, say: Say) -> None:
 
 
 async def once(stage: Stage, show: Show) -> Summary:
-    """Wait until enough frames can be searched and everything that came was understood; then count."""
+    """Wait until the cameras told their day, all of it was understood and enough frames can be searched; then count.
+
+    Raises TimeoutError after GIVE_UP_S.
+    """
+    db = stage.gateway.db
+    last: int | None = None
     async with asyncio.timeout(GIVE_UP_S):
         while True:
-            searchable, waiting = await stage.gateway.db.read(_progress)
-            if searchable >= show.frames and waiting == 0 and stage.report.told:
-                break
+            if last is None and stage.report.told:
+                last = await db.read(lambda c: int(c.execute("SELECT max(id) FROM capture").fetchone()[0]))
+            if last is not None:
+                searchable, waiting = await db.read(lambda c, upto=last: _progress(c, upto))  # type: ignore[misc]
+                if searchable >= show.frames and waiting == 0:
+                    break
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(2):
-                    await stage.gateway.db.next_commit()
+                async with asyncio.timeout(1):
+                    await db.next_commit()
             await asyncio.sleep(0.2)
     await stage.gateway.index.catch_up()
     return {
@@ -177,11 +187,13 @@ async def _search(stage: Stage, words: str) -> Summary:
     }
 
 
-def _progress(connection: Connection) -> tuple[int, int]:
+def _progress(connection: Connection, upto: int) -> tuple[int, int]:
+    """(frames that can be searched, jobs still open) among the captures up to a number."""
     row = connection.execute(
-        "SELECT (SELECT count(*) FROM capture AS c WHERE c.kind = 'image' AND NOT EXISTS"
+        "SELECT (SELECT count(*) FROM capture AS c WHERE c.kind = 'image' AND c.id <= :upto AND NOT EXISTS"
         " (SELECT 1 FROM job AS j WHERE j.capture = c.id AND j.state <> 'dead')),"
-        " (SELECT count(*) FROM job WHERE state <> 'dead' AND priority > 0)"
+        " (SELECT count(*) FROM job WHERE state <> 'dead' AND capture <= :upto)",
+        {"upto": upto},
     ).fetchone()
     return row[0], row[1]
 
