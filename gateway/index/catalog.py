@@ -61,6 +61,10 @@ class Columns:
         """Positions of those `ids` that are here, in the order given."""
         if not len(self.ids) or not len(ids):
             return np.empty(0, np.int64)
+        first, last = int(self.ids[0]), int(self.ids[-1])
+        ids = ids[(ids >= first) & (ids <= last)]
+        if last - first + 1 == len(self.ids):  # none is missing: an id is its place
+            return ids - first
         found = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
         kept: npt.NDArray[np.int64] = found[self.ids[found] == ids]
         return kept

@@ -76,7 +76,8 @@ class Exact:
         self._scales = np.empty(capacity, np.float32)
         self._ids = np.empty(capacity, np.int64)
         self._count = 0
-        self._order: Ids | None = None
+        self._slot_of = np.full(capacity, -1, np.int32)
+        """Capture id → row of the matrix; ids are row numbers of SQLite, so they lie close."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="vectors")
 
     def __len__(self) -> int:
@@ -94,8 +95,7 @@ class Exact:
     def ids(self) -> Ids:
         """What is in it, ascending."""
         with self._lock:
-            held: Ids = self._ids[self._sorted()]
-            return held
+            return np.sort(self._ids[: self._count])
 
     def insert(self, ids: Sequence[int] | Ids, vectors: Floats) -> None:
         """`put`, at once. Raises HearthlogError for vectors of another length."""
@@ -106,12 +106,11 @@ class Exact:
         with self._lock:
             slots = self._slots(numbers)
             fresh = slots < 0
-            self._reserve(self._count + int(fresh.sum()))
+            self._reserve(self._count + int(fresh.sum()), int(numbers.max(initial=0)))
             slots[fresh] = np.arange(self._count, self._count + int(fresh.sum()))
             self._codes[slots], self._scales[slots], self._ids[slots] = codes, scales, numbers
-            if fresh.any():
-                self._count += int(fresh.sum())
-                self._order = None
+            self._slot_of[numbers] = slots
+            self._count += int(fresh.sum())
 
     def remove(self, ids: Sequence[int] | Ids) -> None:
         """`drop`, at once."""
@@ -124,22 +123,20 @@ class Exact:
             left = int(keep.sum())
             for column in (self._codes, self._scales, self._ids):
                 column[:left] = column[: self._count][keep]
-            self._count, self._order = left, None
+            self._slot_of[:] = -1
+            self._slot_of[self._ids[:left]] = np.arange(left)
+            self._count = left
 
     def cosines(self, query: Floats, among: Ids | None = None) -> Floats:
         """Cosines with `among` (ascending), ABSENT where there is no vector; without it, with everything by id."""
+        query = np.ascontiguousarray(query, np.float32)
         with self._lock:
-            order = self._sorted()
             if among is None:
-                whole: Floats = self._scan_all(query)[order]
-                return whole
+                among = np.sort(self._ids[: self._count])
+            slots = self._slots(among)
+            there = np.flatnonzero(slots >= 0)
             out = np.full(len(among), ABSENT, np.float32)
-            if not self._count or not len(among):
-                return out
-            found = np.minimum(np.searchsorted(self._ids[: self._count], among, sorter=order), self._count - 1)
-            slots = order[found]
-            there = self._ids[slots] == among
-            if there.sum() > _SCAN_ALL_ABOVE * self._count:
+            if len(there) > _SCAN_ALL_ABOVE * self._count:
                 out[there] = self._scan_all(query)[slots[there]]
             else:
                 out[there] = self._scan(query, slots[there])
@@ -165,19 +162,17 @@ class Exact:
             slots = self._slots(np.asarray(ids, np.int64))
         return [number for number, slot in zip(ids, slots, strict=True) if slot >= 0]
 
-    def _sorted(self) -> Ids:
-        if self._order is None:
-            self._order = np.argsort(self._ids[: self._count], kind="stable")
-        return self._order
-
     def _slots(self, ids: Ids) -> Ids:
-        if not self._count:
-            return np.full(len(ids), -1, np.int64)
-        order = self._sorted()
-        found = order[np.minimum(np.searchsorted(self._ids[: self._count], ids, sorter=order), self._count - 1)]
-        return np.where(self._ids[found] == ids, found, -1)
+        known = np.flatnonzero((ids >= 0) & (ids < len(self._slot_of)))
+        slots = np.full(len(ids), -1, np.int64)
+        slots[known] = self._slot_of[ids[known]]
+        return slots
 
-    def _reserve(self, count: int) -> None:
+    def _reserve(self, count: int, highest_id: int) -> None:
+        if highest_id >= len(self._slot_of):
+            slot_of = np.full(max(highest_id + 1, len(self._slot_of) * 3 // 2), -1, np.int32)
+            slot_of[: len(self._slot_of)] = self._slot_of
+            self._slot_of = slot_of
         if count <= len(self._ids):
             return
         room = max(count, len(self._ids) * 3 // 2)

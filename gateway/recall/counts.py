@@ -23,7 +23,7 @@ def facets(found: Candidates, near: Floats | None, ranked: rank.Ranked, asked: P
     rows = found.rows
     hits = np.zeros(len(rows), bool)
     hits[ranked.places] = True
-    words_asked = bool(asked.rest.strip())
+    words_asked = bool(asked.rest)
 
     def without(mask: rank.Mask, filtered: bool) -> rank.Mask:
         if not filtered:

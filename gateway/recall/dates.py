@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -52,6 +53,7 @@ def day_of(at_us: int, zone: str) -> date:
     return _local(at_us, zone).date()
 
 
+@lru_cache(maxsize=4_096)
 def day_bounds(day: date, zone: str) -> tuple[int, int]:
     """[from_us, to_us) of a calendar day: 23 to 25 hours."""
     return _instant(datetime.combine(day, time()), zone), _instant(datetime.combine(day + timedelta(1), time()), zone)

@@ -27,28 +27,58 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Hits in their order: positions in the columns they were ranked from, and their scores, 0 to 1."""
+    """Hits and their scores, in the order of the columns they were ranked from; `page` puts them in theirs."""
 
     places: Ids
+    """Positions in the columns."""
     scores: npt.NDArray[np.float64]
+    """0 to 1, one a hit."""
     weak: Mask
 
-    def after(self, key: tuple[bool, float, int, int], rows: Columns) -> int:
-        """How many hits come at or before `key` = (weak, score, at_us, id)."""
-        weak, score, at_us, number = key
+    def page(self, rows: Columns, after: Key | None, limit: int) -> tuple[Ids, bool]:
+        """Indices of the hits that come after `after`, best first, at most `limit`; and whether more follow.
+
+        Only as many as are needed are sorted.
+        """
         at, ids = rows.at_us[self.places], rows.ids[self.places]
-        older = (at < at_us) | ((at == at_us) & (ids < number))
-        later = (self.weak & (not weak)) | (
-            (self.weak == weak) & ((self.scores < score) | ((self.scores == score) & older))
-        )
-        return int((~later).sum())
+        left = np.arange(len(self.places)) if after is None else np.flatnonzero(self._follow(after, at, ids))
+        if len(left) > limit:
+            height = self.scores[left] - 2.0 * self.weak[left]
+            border = np.partition(height, len(left) - limit)[len(left) - limit]
+            best = left[height >= border]
+            if len(best) > 4 * limit:  # many of the same score: time decides, so only the newest can matter
+                sure = left[height > border]
+                tied = left[height == border]
+                need = limit - len(sure)
+                youngest = np.partition(at[tied], len(tied) - need)[len(tied) - need]
+                best = np.concatenate([sure, tied[at[tied] >= youngest]])
+        else:
+            best = left
+        order = np.lexsort((-ids[best], -at[best], -self.scores[best], self.weak[best]))
+        chosen: Ids = best[order][:limit].astype(np.int64)
+        return chosen, len(left) > limit
+
+    def _follow(self, key: Key, at: Ids, ids: Ids) -> Mask:
+        older = (at < key.at_us) | ((at == key.at_us) & (ids < key.id))
+        lower = (self.scores < key.score) | ((self.scores == key.score) & older)
+        following: Mask = (self.weak == key.weak) & lower
+        return following if key.weak else following | self.weak
 
 
-def newest_first(rows: Columns, among: Mask) -> Ranked:
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Where a page ended: the order's four parts."""
+
+    weak: bool
+    score: float
+    at_us: int
+    id: int
+
+
+def newest_first(among: Mask) -> Ranked:
     """No words were asked for: by time, all with score 1."""
     places = np.flatnonzero(among)
-    order = np.lexsort((-rows.ids[places], -rows.at_us[places]))
-    return Ranked(places[order], np.ones(len(places)), np.zeros(len(places), bool))
+    return Ranked(places.astype(np.int64), np.ones(len(places)), np.zeros(len(places), bool))
 
 
 def hits(words: Floats, cosines: Floats | None, ids: Ids, among: Mask) -> Mask:
@@ -65,8 +95,8 @@ def nearest(cosines: Floats, ids: Ids, among: Mask) -> Ids:
     return top(allowed, ids, MEANING_HITS)
 
 
-def fused(rows: Columns, words: Floats, cosines: Floats | None, found: Mask) -> Ranked:
-    """The hits in their order."""
+def fused(words: Floats, cosines: Floats | None, found: Mask) -> Ranked:
+    """The hits with their fused scores."""
     places = np.flatnonzero(found)
     share = words[places]
     score = np.where(share > 0, 1.0 / (K + _ranks(share)), 0.0)
@@ -77,12 +107,17 @@ def fused(rows: Columns, words: Floats, cosines: Floats | None, found: Mask) -> 
         score = score + np.where(near > ABSENT, 1.0 / (K + _ranks(near)), 0.0)
         best *= 2
         weak = (share <= 0) & (near < WEAK)
-    score = score / best
-    order = np.lexsort((-rows.ids[places], -rows.at_us[places], -score, weak))
-    return Ranked(places[order].astype(np.int64), score[order], weak[order])
+    return Ranked(places.astype(np.int64), score / best, weak)
 
 
 def _ranks(values: Floats) -> npt.NDArray[np.int64]:
     """1 for the highest value; equal values share the best of their ranks."""
-    ascending = np.sort(values)
-    return len(values) - np.searchsorted(ascending, values, side="right").astype(np.int64) + 1
+    if not len(values):
+        return np.empty(0, np.int64)
+    order = np.argsort(-values)
+    ordered = values[order]
+    begins = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    firsts = np.maximum.accumulate(np.where(begins, np.arange(1, len(values) + 1), 0))
+    ranks = np.empty(len(values), np.int64)
+    ranks[order] = firsts
+    return ranks

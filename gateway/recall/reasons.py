@@ -6,19 +6,16 @@ from collections.abc import Mapping, Sequence
 
 from gateway.entities import Memory
 from gateway.index import text
-from gateway.policy import Sql
 from gateway.recall.answer import Why
 from gateway.recall.rank import WEAK
 from gateway.recall.understand import Parsed
 from gateway.store import words
-from gateway.store.db import Connection
+from gateway.store.words import Source
 
 _CLOSE = 0.65
 
 
 def reasons(
-    connection: Connection,
-    seen: Sql,
     memories: Sequence[Memory],
     asked: Parsed,
     values: Mapping[int, tuple[float, float | None]],
@@ -27,8 +24,12 @@ def reasons(
     wanted = text.words(asked.query.text, leave_out=asked.spans)
     marked: dict[int, tuple[str, str, str, str]] = {}
     if wanted:
-        having = [memory.capture.id for memory in memories if values[memory.capture.id][0] > 0]
-        marked = dict(words.marked(connection, text.any_of(wanted), having, seen))
+        sources = [
+            Source(memory.capture.id, memory.caption, memory.text, memory.transcript, memory.tags)
+            for memory in memories
+            if values[memory.capture.id][0] > 0
+        ]
+        marked = words.marked([text.row(source) for source in sources], text.any_of(wanted))
     filters = tuple(Why("filter", label) for label in asked.labels)
     found = {}
     for memory in memories:
@@ -37,7 +38,7 @@ def reasons(
         if share > 0:
             own += _words(memory, marked.get(memory.capture.id), share)
             own = own or [Why("words", " ".join(word.text for word in wanted), share)]
-        if cosine is not None and asked.rest.strip():
+        if cosine is not None and asked.rest:
             own.append(Why("meaning", "close" if cosine >= _CLOSE else "near" if cosine >= WEAK else "weak", cosine))
         found[memory.capture.id] = (*own, *filters)
     return found

@@ -19,9 +19,8 @@ import numpy as np
 from gateway import metrics
 from gateway.entities import Memory, Viewer
 from gateway.errors import HearthlogError
-from gateway.index.catalog import Columns
 from gateway.index.indexer import Held, Index
-from gateway.index.vectors import Floats, from_bytes, top
+from gateway.index.vectors import Floats, Ids, from_bytes, top
 from gateway.policy import Sql, visible
 from gateway.recall import counts, paging, rank
 from gateway.recall.answer import Answer, Drop, Hit, Query
@@ -155,7 +154,7 @@ class Search:
                 self._remembered.popitem(last=False)
         return Meaning(from_bytes(known, held.dimensions), held)
 
-    async def _cosines(self, held: Held, vector: Floats, ids: np.typing.NDArray[np.int64]) -> Floats:
+    async def _cosines(self, held: Held, vector: Floats, ids: Ids) -> Floats:
         loop = asyncio.get_running_loop()
         query = held.seen(vector[None, :])[0]
         return await loop.run_in_executor(held.exact.thread, held.exact.cosines, query, ids)
@@ -166,35 +165,28 @@ class Search:
         found, near = scored.found, scored.near
         rows = found.rows
         wanted = found.in_devices & found.in_kinds
-        if not asked.rest.strip():
-            ranked = rank.newest_first(rows, wanted)
+        if not asked.rest:
+            ranked = rank.newest_first(wanted)
         else:
-            if near is not None and scored.meaning.vector is not None and scored.meaning.held is not None:
-                best = rank.nearest(near, rows.ids, wanted)
-                ids = rows.ids[best]
-                exact = _rescored(connection, scored.meaning.held, scored.meaning.vector, ids.tolist())
-                near[best] = [exact.get(number, float(near[at])) for number, at in zip(ids.tolist(), best, strict=True)]
-            ranked = rank.fused(rows, found.words, near, rank.hits(found.words, near, rows.ids, wanted))
-        start = _start(connection, ranked, rows, place)
-        here = slice(start, start + asked.query.limit)
-        places = ranked.places[here]
-        memories = reading.by_ids(connection, rows.ids[places].tolist(), seen, self._shelf)
-        position = {number: at for at, number in enumerate(rows.ids[places].tolist(), start)}
-        why = reasons(connection, seen, memories, asked, _values(found, near, places.tolist()))
+            if near is not None:
+                _rescore(connection, scored, rank.nearest(near, rows.ids, wanted))
+            ranked = rank.fused(found.words, near, rank.hits(found.words, near, rows.ids, wanted))
+        chosen, more = ranked.page(rows, _key(connection, place), asked.query.limit)
+        places = ranked.places[chosen]
+        ids = rows.ids[places].tolist()
+        memories = reading.by_ids(connection, ids, seen, self._shelf)
+        why = reasons(memories, asked, _values(found, near, places.tolist()))
+        index_of = dict(zip(ids, chosen.tolist(), strict=True))
         items = tuple(
-            Hit(memory, _score(ranked, at), why[memory.capture.id], bool(ranked.weak[at]))
+            Hit(memory, round(float(ranked.scores[at]), 6), why[memory.capture.id], bool(ranked.weak[at]))
             for memory in memories
-            for at in (position[memory.capture.id],)
+            for at in (index_of[memory.capture.id],)
         )
-        end = start + len(places)
         onward = ""
-        if end < len(ranked.places) and items:
-            last = memories[-1].capture
-            at = end - 1
-            onward = paging.seal(
-                asked.asked,
-                paging.Place(bool(ranked.weak[at]), float(ranked.scores[at]), last.captured_at.at_us, last.uid),
-            )
+        if more and items:
+            last, at = memories[-1].capture, index_of[memories[-1].capture.id]
+            end = paging.Place(bool(ranked.weak[at]), float(ranked.scores[at]), last.captured_at.at_us, last.uid)
+            onward = paging.seal(asked.asked, end)
         return Answer(
             items=items,
             next=onward,
@@ -216,10 +208,6 @@ class Scored:
     near: Floats | None
 
 
-def _score(ranked: rank.Ranked, at: int) -> float:
-    return round(float(ranked.scores[at]), 6)
-
-
 def _values(found: Candidates, near: Floats | None, places: Sequence[int]) -> dict[int, tuple[float, float | None]]:
     """capture → (share of words, cosine)."""
     return {
@@ -231,11 +219,19 @@ def _values(found: Candidates, near: Floats | None, places: Sequence[int]) -> di
     }
 
 
-def _start(connection: Connection, ranked: rank.Ranked, rows: Columns, place: paging.Place | None) -> int:
+def _key(connection: Connection, place: paging.Place | None) -> rank.Key | None:
     if place is None:
-        return 0
-    number = reading.number_of(connection, place.uid)
-    return ranked.after((place.weak, place.score, place.at_us, number), rows)
+        return None
+    return rank.Key(place.weak, place.score, place.at_us, reading.number_of(connection, place.uid))
+
+
+def _rescore(connection: Connection, scored: Scored, best: Ids) -> None:
+    """Put the float32 cosines of the rows at `best` in the place of the int8 ones."""
+    held, vector, near = scored.meaning.held, scored.meaning.vector, scored.near
+    assert held is not None and vector is not None and near is not None
+    ids = scored.found.rows.ids[best].tolist()
+    exact = _rescored(connection, held, vector, ids)
+    near[best] = [exact.get(number, float(near[at])) for number, at in zip(ids, best.tolist(), strict=True)]
 
 
 def _rescored(connection: Connection, held: Held, vector: Floats, ids: list[int]) -> dict[int, float]:

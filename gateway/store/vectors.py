@@ -22,6 +22,7 @@ JOIN embedding AS e ON e.annotation = (SELECT max(annotation) FROM embedding WHE
 JOIN annotation AS a ON a.id = e.annotation
 ORDER BY e.annotation DESC
 """
+# Where captures are named, `+e.space` keeps SQLite from walking the whole space instead of looking each capture up.
 _CURRENT = "FROM embedding AS e JOIN annotation AS a ON a.id = e.annotation WHERE a.current = 1"
 
 
@@ -45,7 +46,7 @@ def of_memories(connection: Connection, space: str, uids: Sequence[str]) -> tupl
     cursor = connection.cursor()
     cursor.row_factory = None
     rows = cursor.execute(
-        f"SELECT e.capture, e.vector {_CURRENT} AND e.space = ? AND e.capture IN"
+        f"SELECT e.capture, e.vector {_CURRENT} AND +e.space = ? AND e.capture IN"
         " (SELECT id FROM capture WHERE uid IN (SELECT value FROM json_each(?))) ORDER BY e.annotation",
         (space, wanted),
     ).fetchall()
@@ -59,7 +60,7 @@ def of_captures(connection: Connection, space: str, ids: Sequence[int]) -> list[
     cursor = connection.cursor()
     cursor.row_factory = None
     return cursor.execute(
-        f"SELECT e.capture, e.vector {_CURRENT} AND e.space = ? AND e.capture IN (SELECT value FROM json_each(?))"
+        f"SELECT e.capture, e.vector {_CURRENT} AND +e.space = ? AND e.capture IN (SELECT value FROM json_each(?))"
         " ORDER BY e.annotation",
         (space, json.dumps(list(ids))),
     ).fetchall()
