@@ -117,10 +117,14 @@ def _edge(connection: Connection, device: str, which: str, counter: int, order: 
 
 
 def to_redate(connection: Connection) -> list[tuple[str, bytes, int | None]]:
-    """(device, boot, counter) of the boots whose captures must be dated again; the counter is None if never seen."""
+    """(device, boot, counter) of the boots whose captures must be dated again; the counter is None if never seen.
+
+    Boots that have ties come first: the others lie between them.
+    """
     rows = connection.execute(
         "SELECT u.device, u.boot_id, b.counter FROM undated AS u LEFT JOIN boot AS b"
-        " ON b.device = u.device AND b.boot_id = u.boot_id ORDER BY u.device, b.counter"
+        " ON b.device = u.device AND b.boot_id = u.boot_id ORDER BY NOT EXISTS"
+        " (SELECT 1 FROM anchor AS a WHERE a.device = u.device AND a.boot_id = u.boot_id), u.device, b.counter"
     ).fetchall()
     return [(row["device"], row["boot_id"], row["counter"]) for row in rows]
 
