@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
-from gateway.entities import BlobRef, Memory, Priority
+from gateway.entities import BlobRef, Priority
 from gateway.errors import HearthlogError, NotFound, Rejected
 from gateway.inference.workers import Workers
 from gateway.store.blobs import read_blob
@@ -111,14 +111,17 @@ def asked_from(size: str) -> Asked:
     raise Rejected("there is no such size", code="bad-size", hint=f"original, thumb, or {_LEAST_PX} to {_MOST_PX}")
 
 
-def tag_of(memory: Memory, asked: Asked) -> str:
+def tag_of(blob: BlobRef, asked: Asked) -> str:
     """The ETag: the content's hash and the size."""
-    return f'"{memory.capture.sha256.hex()[:32]}-{asked.width_px or 0}"'
+    return f'"{blob.sha256.hex()[:32]}-{asked.width_px or 0}"'
 
 
-async def respond(request: web.Request, memory: Memory, blob: BlobRef, asked: Asked) -> web.StreamResponse:
-    """The bytes, with what keeps a hostile file harmless in a browser."""
-    tag = tag_of(memory, asked)
+async def respond(request: web.Request, uid: str, blob: BlobRef, asked: Asked) -> web.StreamResponse:
+    """The bytes, with what keeps a hostile file harmless in a browser. Raises NotFound (`no-picture`) when a smaller
+    picture is asked of something else, and what reading and shrinking raise."""
+    if asked.width_px is not None and not blob.media_type.startswith("image/"):
+        raise NotFound("this memory has no picture", code="no-picture")
+    tag = tag_of(blob, asked)
     headers = {
         hdrs.ETAG: tag,
         hdrs.CACHE_CONTROL: _KEEP,
@@ -134,7 +137,7 @@ async def respond(request: web.Request, memory: Memory, blob: BlobRef, asked: As
     media_type = blob.media_type if blob.media_type in SHOWN else "application/octet-stream"
     headers[hdrs.CONTENT_TYPE] = "text/plain; charset=utf-8" if media_type == "text/plain" else media_type
     headers[hdrs.ACCEPT_RANGES] = "bytes"
-    headers[hdrs.CONTENT_DISPOSITION] = _disposition(memory, media_type)
+    headers[hdrs.CONTENT_DISPOSITION] = _disposition(uid, media_type)
     found = _range(request.headers.get(hdrs.RANGE, ""), len(body))
     if found is None:
         return web.Response(body=body, headers=headers)
@@ -143,18 +146,12 @@ async def respond(request: web.Request, memory: Memory, blob: BlobRef, asked: As
     return web.Response(status=206, body=body[start:stop], headers=headers)
 
 
-def picture_of(memory: Memory, asked: Asked) -> None:
-    """Raises NotFound when there is no smaller picture to be had: only pictures have one."""
-    if asked.width_px is not None and not memory.capture.media_type.startswith("image/"):
-        raise NotFound("this memory has no picture", code="no-picture")
-
-
-def _disposition(memory: Memory, media_type: str) -> str:
+def _disposition(uid: str, media_type: str) -> str:
     """A name made of our own id: the file's own name is hostile text."""
     kind, _, sub = media_type.partition("/")
     extension = _EXTENSIONS.get(media_type, sub if kind in ("image", "audio", "video") else "bin")
     how = "inline" if media_type in SHOWN else "attachment"
-    return f'{how}; filename="hearthlog-{memory.capture.uid}.{extension}"'
+    return f'{how}; filename="hearthlog-{uid}.{extension}"'
 
 
 def _range(header: str, length: int) -> tuple[int, int] | None:

@@ -67,6 +67,14 @@ class Ask(Generic[T]):
         """As `caller`."""
         return self.caller.viewer
 
+    @property
+    def person(self) -> Viewer:
+        """As `viewer`, in a browser or on the console. Raises Forbidden for a token: one that was lost must not be
+        able to make others, or people, that outlive it."""
+        if self.caller.bearer:
+            raise Forbidden("a token may not do this", code="scope", hint="Sign in, or use the command line")
+        return self.caller.viewer
+
     def part(self, name: str) -> str:
         """A part of the path."""
         return self.request.match_info[name]

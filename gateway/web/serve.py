@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _RENEW_S = 3_600.0
 _STOP_S = 3.0
+_IDLE_S = 75.0
 _BACKLOG = 128
 
 
@@ -66,7 +67,7 @@ class Listening:
 async def open_web(parts: Parts) -> AsyncIterator[Listening]:
     """Listen where the settings say. Raises ConfigError when an address cannot be had."""
     app = await asyncio.to_thread(make_app, parts)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S, handle_signals=False)
+    runner = _runner(app)
     with contextlib.ExitStack() as sockets:
         bound = [sockets.enter_context(_closing(each)) for each in bind(parts.settings.http)]
         commands = sockets.enter_context(command_socket(parts.settings.home))
@@ -89,7 +90,7 @@ async def open_web(parts: Parts) -> AsyncIterator[Listening]:
 async def open_commands(parts: Parts) -> AsyncIterator[None]:
     """Answer on the unix socket only: for a command that finds no gateway running and is one for a moment."""
     app = await asyncio.to_thread(make_app, parts)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S, handle_signals=False)
+    runner = _runner(app)
     with command_socket(parts.settings.home) as commands:
         await runner.setup()
         try:
@@ -97,6 +98,13 @@ async def open_commands(parts: Parts) -> AsyncIterator[None]:
             yield
         finally:
             await runner.cleanup()
+
+
+def _runner(app: web.Application) -> web.AppRunner:
+    """No access log: addresses hold what people search for. A connection that asks nothing whole is closed."""
+    return web.AppRunner(
+        app, access_log=None, shutdown_timeout=_STOP_S, keepalive_timeout=_IDLE_S, handle_signals=False
+    )
 
 
 def bind(http: Http) -> list[Bound]:

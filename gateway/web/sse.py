@@ -94,14 +94,14 @@ async def _told(parts: Parts, caller: Caller, cursor: Cursor | None, pace: Pace)
     loop = asyncio.get_running_loop()
     spoke_s = 0.0
     while await still_in(caller, parts):
-        commits = memories.commits
+        commits, before = memories.commits, cursor
         changes, cursor, over = await memories.changes(viewer, cursor)
         text = _text(changes, cursor, over)
         if text or loop.time() - spoke_s >= pace.heartbeat_s:
             yield text or ": beat\n\n"
             spoke_s = loop.time()
         await asyncio.sleep(pace.least_s)
-        if memories.commits == commits:
+        if memories.commits == commits and (before is None or cursor == before):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pace.heartbeat_s):
                     await memories.wait_for_changes()

@@ -140,7 +140,7 @@ async def list_sessions(ask: Ask[Nothing]) -> SessionList:
 @writes("DELETE", "/sessions/{id:[0-9a-f]{16}}", body=Nothing, answer=Nothing)
 async def end_session(ask: Ask[Nothing]) -> Nothing:
     """Sign one of one's own browsers out."""
-    await ask.parts.accounts.revoke(ask.viewer, ask.part("id"))
+    await ask.parts.accounts.revoke(ask.person, ask.part("id"))
     return Nothing()
 
 
@@ -148,7 +148,7 @@ async def end_session(ask: Ask[Nothing]) -> Nothing:
 async def change_password(ask: Ask[PasswordChange]) -> web.StreamResponse:
     """Set another password. All sessions end; this browser gets a new one."""
     accounts = ask.parts.accounts
-    await accounts.change_password(ask.viewer, old=ask.given.old, new=ask.given.new)
+    await accounts.change_password(ask.person, old=ask.given.old, new=ask.given.new)
     response = web.Response(status=204)
     if ask.caller.session:
         auth.set_session(ask.request, response, await accounts.begin(ask.viewer, agent=_agent(ask.request)))
