@@ -26,6 +26,8 @@ FRONT = 50
 
 _NIGHT_VISION_BELOW = 0.16
 _SENSOR_NOISE = 2.2
+_WHITE, _MOST_DRIFT = 250, 262
+"""Their product stays below 65,536: a picture is multiplied in 16 bits."""
 Floats: TypeAlias = NDArray[np.float32]
 Whole: TypeAlias = NDArray[np.uint16]
 _TINTS = ((1.0, 1.06), (0.99, 0.86), (0.97, 0.58))
@@ -82,7 +84,7 @@ def render(scene: Scene, camera: str, at: int) -> Image.Image:
     """The picture, RGB, 800 × 600. `at` (µs UTC) seeds the sensor's noise and the small drift of the light."""
     place = room(camera, scene.theme)
     rng = np.random.default_rng((at // 1000, zlib.crc32(camera.encode())))
-    drift = round(256 * (1.0 + 0.012 * float(rng.standard_normal())))
+    drift = min(_MOST_DRIFT, round(256 * (1.0 + 0.012 * float(rng.standard_normal()))))
     row, column = (int(n) for n in rng.integers(0, 96, 2))
     grain = _noise(scene.light.night_vision)[row : row + HEIGHT_PX, column : column + WIDTH_PX]
     pixels = (_lit(scene, camera, place) * np.uint16(drift) >> np.uint16(8)).view(np.int16)
@@ -111,15 +113,15 @@ def sprite(item: Item) -> Image.Image:
 
 @functools.lru_cache(maxsize=6)
 def _lit(scene: Scene, camera: str, place: Room) -> Whole:
-    """Everything but noise, 0 to 255; not to be written to."""
+    """Everything but noise, 0 to `_WHITE`; not to be written to."""
     colours = np.asarray(_composed(scene.theme, scene.items, camera)[0], np.float32)
     if scene.light.night_vision:
         grey = colours @ np.array([0.36, 0.5, 0.14], np.float32)
         grey = 18 + grey * _infrared() * 0.82
-        return np.repeat(grey[..., None], 3, axis=2).astype(np.uint16)
+        return np.repeat(np.minimum(grey, _WHITE)[..., None], 3, axis=2).astype(np.uint16)
     colours *= _illumination(scene.light, place)
     _shine(colours, scene, camera, place)
-    np.minimum(colours, 255, out=colours)
+    np.minimum(colours, _WHITE, out=colours)
     return colours.astype(np.uint16)
 
 
@@ -231,7 +233,8 @@ _DRAWERS: dict[str, Callable[[_Traits], Layer]] = {
 _SIZES = {
     ("person", ""): (people.WIDTH_PX, people.HEIGHT_PX),
     ("cat", "sit"): animals.SITTING_PX,
-    ("cat", "sleep"): animals.ASLEEP_PX,
+    ("cat", "sleep"): animals.LYING_PX,
+    ("cat", "lie"): animals.LYING_PX,
     ("cat", "walk"): animals.WALKING_PX,
     ("fox", ""): animals.WALKING_PX,
     ("car", ""): (404, 164),

@@ -83,7 +83,7 @@ def hm(hours: int, minutes: float) -> float:
 
 def light(camera: str, minute: float) -> Light:
     """How a camera's place is lit at this minute of the day."""
-    day = _ramp(minute, hm(6, 36), hm(7, 24)) - _ramp(minute, hm(18, 30), hm(19, 20))
+    day = _ramp(minute, hm(6, 48), hm(7, 12)) - _ramp(minute, hm(17, 36), hm(18, 2))
     day = round(day * (0.95 + 0.05 * _ramp(minute, hm(8, 0), hm(13, 0))) * 24) / 24
     lit = any(start <= minute < end for start, end in _LAMPS[camera])
     hall_lit = any(start <= minute < end for start, end in _LAMPS["hall"])
@@ -124,11 +124,11 @@ def day(who: Cast, seed: int) -> Day:
 
 
 _LAMPS: dict[str, tuple[tuple[float, float], ...]] = {
-    "kitchen": ((hm(6, 46), hm(8, 6)), (hm(17, 36), hm(21, 20))),
-    "hall": ((hm(17, 45), hm(22, 24)),),
-    "living-room": ((hm(18, 14), hm(22, 8)),),
-    "porch": ((hm(18, 12), hm(22, 50)),),
-    "driveway": ((hm(18, 12), hm(22, 50)),),
+    "kitchen": ((hm(6, 46), hm(7, 14)), (hm(17, 32), hm(21, 20))),
+    "hall": ((hm(17, 40), hm(22, 24)),),
+    "living-room": ((hm(17, 44), hm(22, 8)),),
+    "porch": ((hm(17, 46), hm(22, 50)),),
+    "driveway": ((hm(17, 46), hm(22, 50)),),
 }
 
 

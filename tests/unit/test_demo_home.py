@@ -61,6 +61,14 @@ def test_two_instants_of_a_still_scene_differ_by_noise_and_little_more() -> None
     assert abs(first - second).mean() < 6
 
 
+def test_no_drift_of_the_light_turns_white_into_black() -> None:
+    scene = Scene(Theme(wall=(255, 255, 255)), Light(1, 0), (Item("note", 400, 300, 1.5, lines=("A", "B")),))
+    for at_ms in range(12):
+        pixels = np.asarray(render(scene, "kitchen", 10**15 + at_ms * 1000), np.int16)
+        assert abs(pixels[:, :, 0] - pixels[:, :, 1]).max() < 240
+        assert pixels[250, 360:370].mean() > 120
+
+
 def test_night_without_a_lamp_is_grey() -> None:
     pixels = np.asarray(render(Scene(Theme(), Light(0, 0)), "porch", 10**15), np.int16)
     assert abs(pixels[..., 0] - pixels[..., 2]).max() == 0
