@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -39,6 +38,8 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def pull(what: Sequence[str], mirror: Path | None, as_json: bool) -> None:
     """Fetch models by name, by task, or all; check them by their hash; go on where a pull stopped."""
+    import asyncio
+
     from gateway.config import load
     from gateway.errors import HearthlogError, NotFound
     from gateway.inference.fetch import pull as fetch
@@ -85,6 +86,8 @@ def verify(what: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def bench(file: Path, runs: int, as_json: bool) -> None:
     """Time every ready model on a picture or a WAV recording of yours."""
+    import asyncio
+
     from gateway.config import load
     from gateway.inference.bench import bench_file
     from gateway.inference.models import Models
