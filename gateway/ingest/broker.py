@@ -156,11 +156,12 @@ class Broker:
 
 @contextlib.asynccontextmanager
 async def connect(
-    address: Address, session: Session, *, modern: bool, take: Callable[[Message], None]
+    address: Address, session: Session, *, modern: bool, take: Callable[[Message], None], answer_s: float = ANSWER_S
 ) -> AsyncIterator[Broker]:
     """An open connection; `take` is called for each message, in the loop's thread, and must not raise.
 
-    `modern` is MQTT 5, else 3.1.1. Raises aiomqtt.MqttError; `Refused` when the broker answered and said no.
+    `modern` is MQTT 5, else 3.1.1. Raises aiomqtt.MqttError; `Refused` when the broker answered and said no;
+    TimeoutError when it did not answer within `answer_s`.
     """
     properties = None
     if modern:
@@ -204,7 +205,7 @@ async def connect(
 
     inner.on_message = on_message
     try:
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(answer_s):
             await client.__aenter__()
     except aiomqtt.exceptions.MqttConnectError as error:
         raise Refused(str(error)) from error

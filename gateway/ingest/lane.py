@@ -14,12 +14,14 @@ from typing import Literal
 import aiomqtt
 
 from gateway import metrics
-from gateway.ingest.broker import Address, Broker, Message, Refused, Session, connect
+from gateway.ingest.broker import ANSWER_S, Address, Broker, Message, Refused, Session, connect
 
 log = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
+TRY_S = 3.0
+"""How long a broker may think about MQTT 5, or 3.1.1, before the other is tried; until one was understood."""
 STEADY_S = 5.0
 """A connection that stood this long was a good one: the next wait begins small again."""
 
@@ -89,8 +91,10 @@ class Lane:
         while True:
             began_s = time.monotonic()
             try:
+                trying = self._choose and not self._proven
+                answer_s = TRY_S if trying else ANSWER_S
                 async with (
-                    connect(self._address, self._session, modern=self._modern, take=take) as broker,
+                    connect(self._address, self._session, modern=self._modern, take=take, answer_s=answer_s) as broker,
                     self._up(),
                 ):
                     await use(broker)

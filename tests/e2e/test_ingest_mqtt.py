@@ -6,7 +6,9 @@ import asyncio
 import io
 import json
 import signal
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import cbor2
@@ -18,7 +20,7 @@ from gateway.decoders.record import RecordKind
 from gateway.ingest.mqtt import MqttIngest
 from gateway.store.db import Connection
 from tests.e2e.conftest import Mosquitto
-from tests.e2e.road import BOOT, camera, eventually, house
+from tests.e2e.road import BOOT, WAIT_S, camera, eventually, house
 
 pytestmark = [pytest.mark.slow, pytest.mark.system("mosquitto")]
 
@@ -232,6 +234,65 @@ async def test_a_refused_connection_is_not_connected(tmp_path: Path) -> None:
             assert all(link.connected_since_us is None for link in home.ingest.links)
     finally:
         broker.end()
+
+
+async def test_both_lanes_work_on_mqtt_3(broker: Mosquitto, tmp_path: Path) -> None:
+    settings = Mqtt(url=broker.url, protocol="3.1.1")
+    async with camera(broker.port) as porch:
+        async with house(tmp_path / "home", settings) as home:
+            await porch.gateway("online")
+            await plain_lane_is_up(home.ingest)
+            await porch.say("rec", porch.record(1, jpeg(1)), qos=0)
+            assert (await porch.heard("ack"))["ranges"] == [[1, 1]]
+        await porch.say("jpeg", jpeg(200))
+        async with house(tmp_path / "home", settings) as home:
+            assert len(await home.until(lambda c: found if len(found := captures(c)) == 2 else [])) == 2
+            assert home.ingest.links[0].protocol == "3.1.1"
+
+
+async def test_broker_without_mqtt_5_is_spoken_to_in_3(tmp_path: Path) -> None:
+    amqtt = pytest.importorskip("amqtt.broker", reason="the embedded broker is not installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    anonymous = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
+    listener = {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}}
+    embedded = amqtt.Broker({"listeners": listener, "plugins": anonymous})
+    await embedded.start()
+    try:
+        async with house(tmp_path / "home", Mqtt(url=f"mqtt://127.0.0.1:{port}")) as home, camera(port) as porch:
+            await porch.gateway("online")
+            await plain_lane_is_up(home.ingest)
+            await porch.say("rec", porch.record(1, jpeg(1)), qos=0)
+            assert (await porch.heard("ack"))["ranges"] == [[1, 1]]
+            await porch.say("jpeg", jpeg(200))
+            await home.until(lambda c: len(captures(c)) == 2)
+            assert {link.protocol for link in home.ingest.links} == {"3.1.1"}
+    finally:
+        await embedded.shutdown()
+
+
+async def test_unacknowledged_plain_frame_comes_again_after_a_gateway_was_killed(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    async with camera(broker.port) as porch:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.e2e.dying_gateway", str(home), broker.url, stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            assert child.stdout is not None
+            await asyncio.wait_for(child.stdout.readline(), WAIT_S)  # it is connected, and has no room for anything
+            for n in range(6):
+                await porch.say("jpeg", jpeg(n * 30))
+            await porch.say("rec", porch.record(1, jpeg()), qos=0)
+            assert (await porch.heard("ack"))["nack"][0]["code"] == "disk-full"
+        finally:
+            child.kill()
+            await child.wait()
+        async with house(home, Mqtt(url=broker.url)) as again:
+            await again.until(lambda c: len(captures(c)) == 6)
+            assert await again.count("blob") == 6
 
 
 async def test_status_is_offline_after_a_clean_stop_and_by_the_will(broker: Mosquitto, tmp_path: Path) -> None:
