@@ -1,4 +1,4 @@
-"""Animals of the simulated home: a cat (sitting, asleep, walking) and a fox."""
+"""Animals of the simulated home: a cat that lies about, and a fox."""
 
 from __future__ import annotations
 
@@ -7,42 +7,31 @@ import math
 from gateway.demo.paint import Colour, Layer, Point, limb, mix, oval, smooth
 
 DARK: Colour = (40, 28, 24)
-SITTING_PX, LYING_PX, WALKING_PX = (140, 172), (250, 130), (236, 152)
+LYING_PX, WALKING_PX = (250, 130), (236, 152)
 """Nominal sizes."""
 
 
 def cat(coat: Colour, pose: str, step: int = 0) -> Layer:
-    """A cat in `pose`: `sit`, `sleep`, `lie` (awake) or `walk`."""
-    if pose in ("sleep", "lie"):
-        return _cat_lying(coat, step, awake=pose == "lie")
-    if pose == "walk":
-        return _walker(coat, step, snout=5.0, tail="up")
-    return _cat_sitting(coat, step)
-
-
-def fox(step: int = 0) -> Layer:
-    """A fox that trots to the right, 230 × 150 nominal pixels."""
-    return _walker((190, 104, 54), step, snout=17.0, tail="brush")
-
-
-def _cat_sitting(coat: Colour, step: int) -> Layer:
-    layer = Layer(*SITTING_PX)
-    dark, pale = mix(coat, DARK, 0.55), mix(coat, (255, 250, 240), 0.6)
-    sway = math.sin(step * 1.9) * 6
-    layer.part(limb([(96, 150), (124, 146 + sway), (130, 112), (120 + sway, 96)], [15, 14, 12, 8]), dark, soft=5)
-    body = smooth([(70, 62), (96, 84), (108, 124), (106, 160), (70, 168), (34, 160), (32, 124), (44, 84)])
-    layer.part(body, coat, soft=16, depth=0.6, grain=0.14)
-    layer.part(smooth([(70, 78), (86, 92), (84, 124), (70, 136), (56, 124), (54, 92)]), pale, soft=8, grain=0.1)
-    for side in (-1, 1):
-        for n in range(3):
-            y = 96 + n * 18
-            layer.line(
-                [(70 + side * 36, y), (70 + side * 26, y + 5), (70 + side * 18, y + 4)], dark, width=4, alpha=150
-            )
-        layer.part(oval(70 + side * 32, 148, 17, 19), coat, soft=8, grain=0.14)
-        layer.part(limb([(70 + side * 13, 108), (70 + side * 13, 156)], [20, 17]), coat, soft=6, grain=0.14)
-        layer.part(oval(70 + side * 14, 162, 13, 8), pale, soft=4)
-    _cat_face(layer, (70 + sway * 0.3, 46), coat, awake=True)
+    """A cat that lies, head up front, in `pose`: `sleep` or `lie` (awake)."""
+    layer = Layer(*LYING_PX)
+    dark, pale = mix(coat, DARK, 0.34), mix(coat, (255, 250, 240), 0.9)
+    stretch = (step % 3) * 4
+    layer.shadow(oval(125, 118, 100, 9), blur=5)
+    layer.part(
+        limb([(212, 96), (232, 108), (196, 120), (150 - stretch, 121)], [17, 16, 14, 9]), dark, soft=5, grain=0.1
+    )
+    back = [(58, 80), (88, 63 - stretch), (140, 49), (190, 63), (218, 86)]
+    body = smooth([*back, (210, 114), (156, 121), (84, 121), (52, 110)])
+    layer.part(body, coat, soft=20, depth=0.38, grain=0.3)
+    for n in range(6):
+        x = 100 + n * 18
+        top = 57 + abs(x - 144) * 0.16
+        layer.line([(x, top), (x + 7, top + 18), (x + 5, top + 38)], dark, width=5, alpha=150)
+    haunch = smooth([(166, 80), (202, 82), (212, 106), (188, 120), (156, 112)])
+    layer.part(haunch, coat, soft=10, depth=0.38, grain=0.3)
+    layer.part(limb([(100, 112), (64, 118), (36 - stretch, 119)], [17, 15, 13]), coat, soft=6, grain=0.1)
+    layer.part(oval(35 - stretch, 119, 10, 7), pale, soft=4)
+    _cat_face(layer, (58, 99), coat, awake=pose == "lie")
     return layer
 
 
@@ -83,70 +72,38 @@ def _cat_face(layer: Layer, at: Point, coat: Colour, *, awake: bool) -> None:
     layer.line([here(0, 15), here(6, 18)], DARK, width=1.4)
 
 
-def _cat_lying(coat: Colour, step: int, *, awake: bool) -> Layer:
-    layer = Layer(*LYING_PX)
-    dark, pale = mix(coat, DARK, 0.34), mix(coat, (255, 250, 240), 0.9)
-    stretch = (step % 3) * 4
-    layer.shadow(oval(125, 118, 100, 9), blur=5)
-    layer.part(
-        limb([(212, 96), (232, 108), (196, 120), (150 - stretch, 121)], [17, 16, 14, 9]), dark, soft=5, grain=0.1
-    )
-    back = [(58, 80), (88, 63 - stretch), (140, 49), (190, 63), (218, 86)]
-    body = smooth([*back, (210, 114), (156, 121), (84, 121), (52, 110)])
-    layer.part(body, coat, soft=20, depth=0.38, grain=0.3)
-    for n in range(6):
-        x = 100 + n * 18
-        top = 57 + abs(x - 144) * 0.16
-        layer.line([(x, top), (x + 7, top + 18), (x + 5, top + 38)], dark, width=5, alpha=150)
-    haunch = smooth([(166, 80), (202, 82), (212, 106), (188, 120), (156, 112)])
-    layer.part(haunch, coat, soft=10, depth=0.38, grain=0.3)
-    layer.part(limb([(100, 112), (64, 118), (36 - stretch, 119)], [17, 15, 13]), coat, soft=6, grain=0.1)
-    layer.part(oval(35 - stretch, 119, 10, 7), pale, soft=4)
-    _cat_face(layer, (58, 99), coat, awake=awake)
-    return layer
-
-
-def _walker(coat: Colour, step: int, *, snout: float, tail: str) -> Layer:
+def fox(step: int = 0) -> Layer:
+    """A fox that trots to the right."""
+    coat: Colour = (190, 104, 54)
     layer = Layer(*WALKING_PX)
-    brush = tail == "brush"
     dark, pale = mix(coat, DARK, 0.6), mix(coat, (255, 250, 240), 0.65)
     layer.shadow(oval(116, 146, 76, 5), blur=4, alpha=120)
     swing = math.sin(step * 1.6) * 16
     for x, phase in ((150, -1), (74, 1)):
         foot = x + phase * swing
         layer.part(limb([(x, 92), ((x + foot) / 2 + 4, 118), (foot, 143)], [21, 13, 10]), mix(coat, DARK, 0.35), soft=5)
-    if brush:
-        brush_line: list[Point] = [(52, 74), (24, 88), (8, 112)]
-        layer.part(limb(brush_line, [14, 32, 12]), coat, soft=9, depth=0.6, grain=0.2)
-        layer.part(oval(11, 110, 9, 11, turn=0.5), pale, soft=5, grain=0.1)
-    else:
-        layer.part(limb([(54, 74), (32, 62), (26, 30), (38, 12)], [14, 12, 11, 8]), dark, soft=4, grain=0.1)
-    body = smooth(
-        [(46, 72), (70, 56), (112, 60), (150, 52), (174, 66), (172, 96), (140, 106), (104, 100), (66, 104), (46, 94)]
-    )
+    layer.part(limb([(52, 74), (24, 88), (8, 112)], [14, 32, 12]), coat, soft=9, depth=0.6, grain=0.2)
+    layer.part(oval(11, 110, 9, 11, turn=0.5), pale, soft=5, grain=0.1)
+    back = [(46, 72), (70, 56), (112, 60), (150, 52), (174, 66)]
+    body = smooth([*back, (172, 96), (140, 106), (104, 100), (66, 104), (46, 94)])
     layer.part(body, coat, soft=15, depth=0.65, grain=0.16)
-    if not brush:
-        for n in range(6):
-            layer.line([(70 + n * 16, 60), (75 + n * 16, 76), (72 + n * 16, 90)], dark, width=4, alpha=140)
     for x, phase in ((162, 1), (62, -1)):
         foot = x + phase * swing
         layer.part(limb([(x, 90), ((x + foot) / 2 + 5, 118), (foot, 144)], [25, 15, 11]), coat, soft=6, grain=0.12)
-        layer.part(oval(foot + 4, 145, 9, 5), dark if brush else pale, soft=3)
+        layer.part(oval(foot + 4, 145, 9, 5), dark, soft=3)
     layer.part(limb([(160, 74), (184, 54)], [36, 30]), coat, soft=9, grain=0.14)
-    _side_head(layer, coat, snout)
+    _fox_head(layer, coat)
     return layer
 
 
-def _side_head(layer: Layer, coat: Colour, snout: float) -> None:
+def _fox_head(layer: Layer, coat: Colour) -> None:
     dark, pale = mix(coat, DARK, 0.6), mix(coat, (255, 250, 240), 0.65)
     layer.part([(180, 36), (176, 8), (194, 26)], mix(coat, DARK, 0.3), soft=3)
-    head = smooth(
-        [(170, 44), (182, 26), (202, 28), (212 + snout * 0.4, 42), (214 + snout, 52), (206, 60), (184, 66), (172, 58)]
-    )
-    layer.part(head, coat, soft=9, depth=0.55, grain=0.12)
-    layer.part(smooth([(196, 52), (212 + snout, 53), (206, 61), (188, 64)]), pale, soft=4)
+    brow = [(170, 44), (182, 26), (202, 28), (219, 42), (231, 52)]
+    layer.part(smooth([*brow, (206, 60), (184, 66), (172, 58)]), coat, soft=9, depth=0.55, grain=0.12)
+    layer.part(smooth([(196, 52), (229, 53), (206, 61), (188, 64)]), pale, soft=4)
     layer.part([(190, 34), (198, 6), (210, 30)], coat, soft=4, depth=0.6)
     layer.flat([(195, 30), (199, 14), (205, 29)], dark)
     layer.flat(oval(202, 42, 3.6, 3.2), DARK)
     layer.flat(oval(201, 41, 1.1, 1.1), (255, 255, 255))
-    layer.flat(oval(214 + snout, 51, 3.6, 3), DARK)
+    layer.flat(oval(231, 51, 3.6, 3), DARK)

@@ -102,7 +102,7 @@ def jpeg(picture: Image.Image) -> bytes:
 
 def size_px(item: Item) -> tuple[int, int]:
     """Width and height of `sprite(item)`, without drawing it."""
-    nominal = _SIZES.get((item.what, item.pose)) or _SIZES.get((item.what, "")) or _printed_size(item)
+    nominal = _SIZES.get(item.what) or _PRINTED[item.what](item.lines)
     return max(1, round(nominal[0] * item.scale)), max(1, round(nominal[1] * item.scale))
 
 
@@ -212,7 +212,7 @@ def _sprite(what: str, scale: float, flip: bool, traits: _Traits) -> Image.Image
 
 _DRAWERS: dict[str, Callable[[_Traits], Layer]] = {
     "person": lambda t: people.person(t.look or people.Look(), t.pose or "stand", t.step),
-    "cat": lambda t: animals.cat(t.colour, t.pose or "sit", t.step),
+    "cat": lambda t: animals.cat(t.colour, t.pose or "lie", t.step),
     "fox": lambda t: animals.fox(t.step),
     "car": lambda t: things.car(t.colour, t.step),
     "van": lambda t: things.van(t.colour, t.lines, t.step),
@@ -231,28 +231,20 @@ _DRAWERS: dict[str, Callable[[_Traits], Layer]] = {
 
 
 _SIZES = {
-    ("person", ""): (people.WIDTH_PX, people.HEIGHT_PX),
-    ("cat", "sit"): animals.SITTING_PX,
-    ("cat", "sleep"): animals.LYING_PX,
-    ("cat", "lie"): animals.LYING_PX,
-    ("cat", "walk"): animals.WALKING_PX,
-    ("fox", ""): animals.WALKING_PX,
-    ("car", ""): (404, 164),
-    ("van", ""): (524, 264),
-    ("bicycle", ""): (264, 164),
-    ("book", ""): (194, 234),
-    ("bowl", ""): (114, 66),
-    ("cup", ""): (84, 80),
-    ("pot", ""): (174, 104),
-    ("tv", ""): (254, 184),
-    ("bag", ""): (94, 124),
-    ("coats", ""): (214, 214),
+    "person": (people.WIDTH_PX, people.HEIGHT_PX),
+    "cat": animals.LYING_PX,
+    "fox": animals.WALKING_PX,
+    "car": (404, 164),
+    "van": (524, 264),
+    "bicycle": (264, 164),
+    "book": (194, 234),
+    "bowl": (114, 66),
+    "cup": (84, 80),
+    "pot": (174, 104),
+    "tv": (254, 184),
+    "bag": (94, 124),
+    "coats": (214, 214),
 }
-
-
-def _printed_size(item: Item) -> tuple[int, int]:
-    """Of what is as wide as its words."""
-    return _PRINTED[item.what](item.lines)
 
 
 _PRINTED: dict[str, Callable[[tuple[str, ...]], tuple[int, int]]] = {

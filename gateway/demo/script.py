@@ -114,7 +114,7 @@ def day(who: Cast, seed: int) -> Day:
         Heard("porch", parcel + 0.5, "voice", f"Parcel for {who.parcel[0].split()[-1].capitalize()}."),
         Heard("porch", parcel + 0.55, "voice", "I will leave it on the mat."),
         Heard("kitchen", fetched + 12, "voice", "The books came."),
-        Heard("kitchen", fetched + 12.05, "voice", f"{who.first}, yours is on the table."),
+        Heard("kitchen", fetched + 12.05, "voice", f"{who.first}, look on the table."),
         Heard("porch", hm(15, 10), "rain"),
         Heard("porch", hm(15, 40), "rain"),
         Heard("kitchen", supper + 2, "voice", f"Supper is ready, {who.child}."),
@@ -252,16 +252,9 @@ def _parcel(who: Cast, at: float, fetched: float) -> tuple[Act, ...]:
 
 
 def _afternoon(who: Cast, cat_from: float, cat_to: float, home: float) -> tuple[Act, ...]:
-    cat = Item("cat", 380, 440, 1.2, 20, colour=who.cat)
-    comes = (
-        (0.0, (replace(cat, pose="walk", x=200, y=590, scale=1.2),)),
-        (8.0, (replace(cat, pose="walk", x=420, y=590, scale=1.2, step=1),)),
-        (20.0, (replace(cat, pose="sit", x=300, y=436, scale=1.1),)),
-    )
-    goes = (
-        (0.0, (replace(cat, pose="sit", x=420, y=436, scale=1.1, step=2),)),
-        (12.0, (replace(cat, pose="walk", x=560, y=590, scale=1.2, step=3, flip=True),)),
-    )
+    cat = Item("cat", 300, 586, 1.2, 20, colour=who.cat, pose="lie")
+    comes = ((0.0, (cat,)), (14.0, (replace(cat, x=520, step=1, flip=True),)))
+    goes = ((0.0, (replace(cat, x=430, y=446, step=1, flip=True),)), (12.0, (replace(cat, x=220, step=2),)))
     first, child = who.first_look, who.child_look
     drive = tuple(
         (n * 6.0, (Item("car", x, 514 - 12 * n, 1.25 - 0.05 * n, 30, flip=True, colour=who.car),))
@@ -314,7 +307,7 @@ def _evening(who: Cast, supper: float) -> tuple[Act, ...]:
         (0.0, (_person(first, 560, 570, "stand", scale=1.4, step=1),)),
         (8.0, (_person(first, 220, 574, "wave", scale=1.4, step=3),)),
     )
-    cat = Item("cat", 420, 560, 1.0, 30, colour=who.cat, pose="sit")
+    cat = Item("cat", 460, 572, 1.1, 30, colour=who.cat, pose="lie")
     return (
         Act("cooking", "kitchen", hm(17, 40), cooking),
         Act("supper", "kitchen", supper, tuple(table)),
@@ -322,7 +315,7 @@ def _evening(who: Cast, supper: float) -> tuple[Act, ...]:
         Act("a neighbour brings something", "porch", hm(20, 11), visit),
         Act("it is taken in", "porch", hm(20, 24), fetch),
         Act("locking up", "hall", hm(22, 18), _walk(second, (330.0, 470.0), 564, every_s=12, scale=1.35)),
-        Act("the cat sits in the hall", "hall", hm(23, 8), ((0.0, (cat,)), (20.0, (replace(cat, x=330, step=2),)))),
+        Act("the cat lies in the hall", "hall", hm(23, 8), ((0.0, (cat,)), (20.0, (replace(cat, x=330, step=2),)))),
     )
 
 

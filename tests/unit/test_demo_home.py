@@ -117,6 +117,8 @@ def test_the_size_of_a_thing_is_known_without_drawing_it() -> None:
         Item("note", 0, 0, lines=("MILK", "EGGS")),
         Item("sign", 0, 0, lines=("MILL ROAD",)),
         Item("cat", 0, 0, 1.2, pose="sleep"),
+        Item("fox", 0, 0),
+        Item("van", 0, 0, lines=("SWIFT",)),
         Item("person", 0, 0, 0.5, pose="carry"),
     ):
         assert sprite(item).size == size_px(item)
