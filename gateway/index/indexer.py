@@ -11,6 +11,7 @@ import logging
 import zlib
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,7 @@ from gateway import metrics
 from gateway.entities import Cursor
 from gateway.index import text
 from gateway.index.catalog import Catalog
+from gateway.index.keeper import Keeper
 from gateway.index.vectors import Exact, Floats, Spaces
 from gateway.store import changes, vectors, words
 from gateway.store.db import Connection, Database
@@ -37,8 +39,21 @@ _PROJECTED = 256
 class Index:
     """`async with Index(db) as index`: loaded when it is entered; `follow()` is a task of the app."""
 
-    def __init__(self, db: Database, *, spaces: Callable[[], Spaces] | None = None, debounce_s: float = 0.05) -> None:
+    def __init__(
+        self,
+        db: Database,
+        *,
+        folder: Path | None = None,
+        spaces: Callable[[], Spaces] | None = None,
+        exact_up_to: int = 150_000,
+        debounce_s: float = 0.05,
+    ) -> None:
         self.catalog = Catalog()
+        self.exact_up_to = exact_up_to
+        """Up to so many vectors are scanned exactly; beyond it Chroma is asked, while it is whole."""
+        self.keeper: Keeper | None = None
+        """Of the text space's Chroma; None without a folder for it, or while there are no vectors."""
+        self._folder = folder
         self._db = db
         self._given = spaces
         self._debounce_s = debounce_s
@@ -69,7 +84,31 @@ class Index:
         return self._held.get(space)
 
     async def follow(self) -> None:
-        """Follow the log for ever."""
+        """Follow the log for ever; with a folder, keep Chroma in it too."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_log(), name="index-log")
+            if self._folder is not None:
+                tasks.create_task(self._keep(self._folder), name="index-chroma")
+
+    @property
+    def rebuilding(self) -> float | None:
+        """How much of the large index is made again, 0 to 1; None when nothing is, or nobody asks it yet."""
+        keeper = self.keeper
+        return keeper.rebuilding if keeper is not None else None
+
+    async def _keep(self, folder: Path) -> None:
+        while True:
+            async with self._moved:
+                await self._moved.wait_for(lambda: self._spaces.text in self._held)
+            space = self._spaces.text
+            self.keeper = Keeper(self._db, folder, space=space, dimensions=self._held[space].dimensions)
+            async with asyncio.TaskGroup() as tasks:
+                task = tasks.create_task(self.keeper.follow(), name="index-keeper")
+                async with self._moved:
+                    await self._moved.wait_for(lambda space=space: self._spaces.text != space)  # type: ignore[misc]
+                task.cancel()
+
+    async def _follow_log(self) -> None:
         while True:
             seen = self._db.commits
             await self.catch_up()

@@ -20,7 +20,7 @@ from gateway import metrics
 from gateway.entities import Memory, Viewer
 from gateway.errors import HearthlogError
 from gateway.index.indexer import Held, Index
-from gateway.index.vectors import Floats, Ids, from_bytes, top
+from gateway.index.vectors import ABSENT, Floats, Ids, Near, from_bytes, top
 from gateway.policy import Sql, visible
 from gateway.recall import counts, paging, rank
 from gateway.recall.answer import Answer, Drop, Hit, Query
@@ -39,6 +39,7 @@ May raise HearthlogError: then words alone answer, and the answer says why."""
 MAX_TEXT = 500
 MAX_LIMIT = 200
 _REMEMBERED = 256
+_OVERSAMPLE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +119,36 @@ class Search:
             )
             meaning_ = tasks.create_task(self._meaning(asked.rest), name="search-meaning")
         found, meaning = reading_.result(), meaning_.result()
-        near = None
-        if meaning.vector is not None and meaning.held is not None:
-            near = await self._cosines(meaning.held, meaning.vector, found.rows.ids)
-        return await self._db.read(lambda c: self._page(c, seen, asked, place, Scored(found, meaning, near)))
+        scored = await self._scored(found, meaning)
+        return await self._db.read(lambda c: self._page(c, seen, asked, place, scored))
+
+    async def _scored(self, found: Candidates, meaning: Meaning) -> Scored:
+        """Compare with what passed the filters: exactly, or by the large index where that would take too long."""
+        if meaning.vector is None or meaning.held is None:
+            return Scored(found, meaning, None)
+        keeper = self._index.keeper
+        if len(found.rows) > self._index.exact_up_to and keeper is not None and keeper.good:
+            try:
+                nearest = await keeper.nearest(meaning.vector, limit=_OVERSAMPLE * rank.MEANING_HITS)
+            except HearthlogError:
+                nearest = []
+            near = await self._among(found, meaning.held, meaning.vector, nearest)
+            if near is not None:
+                return Scored(found, meaning, near, approximate=True)
+        return Scored(found, meaning, await self._cosines(meaning.held, meaning.vector, found.rows.ids))
+
+    async def _among(self, found: Candidates, held: Held, vector: Floats, nearest: list[Near]) -> Floats | None:
+        """The neighbours that passed the filters, and every word hit; None when too few of them passed to be sure."""
+        ids = np.sort(np.fromiter((near.capture_id for near in nearest), np.int64, len(nearest)))
+        places = found.rows.places(ids)
+        wanted = found.in_devices & found.in_kinds
+        if int(wanted[places].sum()) < rank.MEANING_HITS:
+            return None
+        scored = found.words > 0
+        scored[places] = True
+        near = np.full(len(found.rows), ABSENT, np.float32)
+        near[scored] = await self._cosines(held, vector, found.rows.ids[scored])
+        return near
 
     async def _drops(self, viewer: Viewer, asked: Parsed) -> tuple[Drop, ...]:
         """Filters without which there would be something."""
@@ -194,6 +221,8 @@ class Search:
             looked_at=int(wanted.sum()),
             understood=asked.understood,
             facets=counts.facets(found, near, ranked, asked, zone=self._place.zone),
+            approximate=scored.approximate,
+            rebuilding=self._index.rebuilding,
             meaning_off=scored.meaning.off,
             meaning_hint=scored.meaning.hint,
         )
@@ -206,6 +235,7 @@ class Scored:
     found: Candidates
     meaning: Meaning
     near: Floats | None
+    approximate: bool = False
 
 
 def _values(found: Candidates, near: Floats | None, places: Sequence[int]) -> dict[int, tuple[float, float | None]]:

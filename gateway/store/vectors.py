@@ -66,6 +66,22 @@ def of_captures(connection: Connection, space: str, ids: Sequence[int]) -> list[
     ).fetchall()
 
 
+def count(connection: Connection, space: str) -> int:
+    """How many rows a space has."""
+    return int(connection.execute("SELECT count(*) FROM embedding WHERE space = ?", (space,)).fetchone()[0])
+
+
+def after(connection: Connection, space: str, *, annotation: int, limit: int) -> list[tuple[int, int, bytes]]:
+    """(annotation, capture, vector) of the next ones that stand in a space, in the order they were made."""
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cursor.execute(
+        f"SELECT e.annotation, e.capture, e.vector {_CURRENT} AND e.space = ? AND e.annotation > ?"
+        " ORDER BY e.annotation LIMIT ?",
+        (space, annotation, limit),
+    ).fetchall()
+
+
 def sample(connection: Connection, space: str, *, count: int) -> list[Row]:
     """The newest vectors of a space and some from all over it: what an index must have."""
     cursor = connection.cursor()
