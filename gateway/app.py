@@ -150,7 +150,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         gate = Gate(spool, dating, _gate_settings(settings, zone), now_us=now_us)
         times = Times(now_us=now_us, synchronised=lambda: synchronised(settings.clock.trust))
         ingest = MqttIngest(gate, db, settings.mqtt, times=times)
-        index = await stack.enter_async_context(Index(db))
+        index = await stack.enter_async_context(Index(db, folder=settings.home / "index" / "chroma"))
         search = Search(db, index, embed=_embedder(workers), place=Place(zone, now_us), shelf=shelf)
         runner = Runner(House(db, spool, shelf, workers, steps, now_us))
         troubles: dict[str, str] = {}
