@@ -13,6 +13,7 @@ from gateway import metrics
 from gateway.entities import Annotation, Capture, Job, Priority, Stored
 from gateway.errors import HearthlogError, ModelBroken, ModelMissing, NotFound, Rejected, Skip, Unreadable
 from gateway.inference.workers import Workers
+from gateway.pipeline.cascade import pass_over
 from gateway.pipeline.step import Context, Step, fingerprint
 from gateway.spool import Spool
 from gateway.store import captures
@@ -152,7 +153,13 @@ class Runner:
             skip_code=skip.code if skip else "",
             hint=skip.hint if skip else "",
         )
-        await house.spool.done(job, capture.kind, stored)
+        asked = job.priority is Priority.PERSON
+        await house.spool.done(
+            job,
+            capture.kind,
+            stored,
+            also=None if asked else lambda c: pass_over(c, house.steps, capture, stored),
+        )
 
     async def _failed(self, job: Job, capture: Capture, error: HearthlogError) -> str:
         house = self.house

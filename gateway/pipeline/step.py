@@ -31,6 +31,8 @@ class Step:
     """Steps whose answer for the same capture it reads; those of other kinds do not count."""
     tasks: tuple[str, ...] = ()
     """Inference tasks it may ask for: their models are part of the fingerprint."""
+    key_frames_only: bool = False
+    """It costs: a picture that is folded behind another one goes without, unless a person asks."""
     lane: str = "look"
     """Jobs of one lane share a few places; a slow lane never holds up another."""
 

@@ -164,42 +164,11 @@ def put_annotation(connection: Connection, stored: Stored) -> None:
     """Keep an annotation as what its step now says, with its vector, segments and duplicate; refresh the memory."""
     note = stored.annotation
     segment = 0
-    connection.execute(
-        "UPDATE annotation SET current = 0 WHERE capture = ? AND step = ?", (stored.capture_id, stored.step)
-    )
-    row = connection.execute(
-        "INSERT INTO annotation(capture, segment, step, fingerprint, step_version, model, revision, preprocessing,"
-        " skipped, skip_code, hint, data, caption, text, transcript, tags, at_us, took_ms)"
-        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-        " ON CONFLICT (capture, segment, step, fingerprint) DO UPDATE SET current = 1, skipped = excluded.skipped,"
-        " skip_code = excluded.skip_code, hint = excluded.hint, data = excluded.data, caption = excluded.caption,"
-        " text = excluded.text, transcript = excluded.transcript, tags = excluded.tags, at_us = excluded.at_us,"
-        " took_ms = excluded.took_ms RETURNING id",
-        (
-            stored.capture_id,
-            segment,
-            stored.step,
-            stored.fingerprint,
-            stored.step_version,
-            note.provenance.model,
-            note.provenance.revision,
-            note.provenance.preprocessing,
-            stored.skipped,
-            stored.skip_code,
-            stored.hint,
-            json.dumps(note.data, separators=(",", ":"), ensure_ascii=False),
-            note.caption,
-            note.text,
-            note.transcript,
-            json.dumps(note.tags, ensure_ascii=False),
-            stored.at_us,
-            stored.took_ms,
-        ),
-    ).fetchone()
+    annotation_id = _insert(connection, stored)
     if note.embedding is not None:
         connection.execute(
             "INSERT OR REPLACE INTO embedding(annotation, capture, segment, space, vector) VALUES (?,?,?,?,?)",
-            (row["id"], stored.capture_id, segment, note.embedding.space, note.embedding.vector),
+            (annotation_id, stored.capture_id, segment, note.embedding.space, note.embedding.vector),
         )
     for n, (start_us, end_us) in enumerate(note.segments, start=1):
         connection.execute(
@@ -228,6 +197,47 @@ def put_annotation(connection: Connection, stored: Stored) -> None:
             ],
         )
     refresh(connection, stored.capture_id)
+
+
+def put_skip(connection: Connection, stored: Stored) -> None:
+    """Keep why a step was passed over. It said nothing before, so the memory says what it said."""
+    _insert(connection, stored)
+
+
+def _insert(connection: Connection, stored: Stored) -> int:
+    note = stored.annotation
+    connection.execute(
+        "UPDATE annotation SET current = 0 WHERE capture = ? AND step = ?", (stored.capture_id, stored.step)
+    )
+    row = connection.execute(
+        "INSERT INTO annotation(capture, segment, step, fingerprint, step_version, model, revision, preprocessing,"
+        " skipped, skip_code, hint, data, caption, text, transcript, tags, at_us, took_ms)"
+        " VALUES (?,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        " ON CONFLICT (capture, segment, step, fingerprint) DO UPDATE SET current = 1, skipped = excluded.skipped,"
+        " skip_code = excluded.skip_code, hint = excluded.hint, data = excluded.data, caption = excluded.caption,"
+        " text = excluded.text, transcript = excluded.transcript, tags = excluded.tags, at_us = excluded.at_us,"
+        " took_ms = excluded.took_ms RETURNING id",
+        (
+            stored.capture_id,
+            stored.step,
+            stored.fingerprint,
+            stored.step_version,
+            note.provenance.model,
+            note.provenance.revision,
+            note.provenance.preprocessing,
+            stored.skipped,
+            stored.skip_code,
+            stored.hint,
+            json.dumps(note.data, separators=(",", ":"), ensure_ascii=False),
+            note.caption,
+            note.text,
+            note.transcript,
+            json.dumps(note.tags, ensure_ascii=False),
+            stored.at_us,
+            stored.took_ms,
+        ),
+    ).fetchone()
+    return int(row["id"])
 
 
 def refresh(connection: Connection, capture_id: int) -> None:

@@ -122,11 +122,11 @@ def bury(connection: Connection, job: Job, *, why: tuple[str, str, str], depende
     _release(connection, job.capture_id, dependents)
 
 
-def drop(connection: Connection, capture_id: int, steps: Sequence[str]) -> None:
-    """Take waiting jobs of a capture off the queue."""
-    connection.executemany(
+def drop(connection: Connection, capture_id: int, steps: Sequence[str]) -> int:
+    """Take waiting jobs of a capture off the queue. Returns how many there were."""
+    return connection.executemany(
         "DELETE FROM job WHERE capture = ? AND step = ? AND state = 'waiting'", [(capture_id, step) for step in steps]
-    )
+    ).rowcount
 
 
 def recover(connection: Connection) -> int:

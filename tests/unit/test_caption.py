@@ -17,8 +17,6 @@ DAY: Json = {"fault": "", "light": "day"}
 class _Notes:
     """Just enough of a context: what earlier steps said."""
 
-    priority = None
-
     def __init__(self, **said: Json) -> None:
         self.notes = {
             name: Stored(1, name, 1, "f", 0, 0.0, Annotation(data=data), "", "", "") for name, data in said.items()

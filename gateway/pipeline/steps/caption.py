@@ -14,7 +14,6 @@ from collections.abc import Iterable
 
 from gateway.entities import Annotation, Capture, Json, Kind
 from gateway.errors import Skip
-from gateway.pipeline.cascade import not_folded
 from gateway.pipeline.hypernyms import covered
 from gateway.pipeline.step import Context, Step
 
@@ -36,7 +35,6 @@ _FAULTS = {
 async def run(capture: Capture, ctx: Context) -> Annotation:
     if capture.kind is Kind.AUDIO:
         return _of_sound(ctx)
-    not_folded(ctx)
     quality = ctx.said("quality") or {}
     if quality.get("fault") in _FAULTS:
         return Annotation(caption=_FAULTS[quality["fault"]], data={"says": ["light"]})
@@ -118,5 +116,6 @@ STEP = Step(
     run=run,
     label="Caption",
     after=("quality", "detect", "dedupe", "classify", "ocr", "sound"),
+    key_frames_only=True,
     lane="words",
 )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from gateway.entities import Annotation, Capture, Kind
-from gateway.pipeline.cascade import not_folded
 from gateway.pipeline.step import Context, Step
 
 SURE = 0.6
 
 
 async def run(capture: Capture, ctx: Context) -> Annotation:
-    not_folded(ctx)
     seen = await ctx.infer("classify", capture)
     labels = sorted(seen["labels"], key=lambda label: -label["score"])
     tags = tuple(label["label"] for label in labels if label["score"] >= SURE)
@@ -25,5 +23,6 @@ STEP = Step(
     label="What it is of",
     after=("dedupe",),
     tasks=("classify",),
+    key_frames_only=True,
     lane="look",
 )

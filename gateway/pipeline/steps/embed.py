@@ -42,5 +42,6 @@ STEP = Step(
     label="Meaning",
     after=_ORDER,
     tasks=("embed-text",),
+    key_frames_only=True,
     lane="words",
 )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from gateway.entities import Annotation, Capture, Embedding, Kind
-from gateway.pipeline.cascade import not_folded
 from gateway.pipeline.step import Context, Step
 
 
 async def run(capture: Capture, ctx: Context) -> Annotation:
-    not_folded(ctx)
     answer = await ctx.infer("embed-image", capture)
     used = ctx.provenance()
     space = f"{used.model}@{used.revision}/{used.preprocessing}"
@@ -23,5 +21,6 @@ STEP = Step(
     label="Look",
     after=("dedupe",),
     tasks=("embed-image",),
+    key_frames_only=True,
     lane="look",
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gateway.entities import Annotation, Capture, Kind
 from gateway.errors import Skip
-from gateway.pipeline.cascade import not_folded
 from gateway.pipeline.step import Context, Step
 
 SURE = 0.6
@@ -12,7 +11,6 @@ MIN_WIDTH_PX = 64
 
 
 async def run(capture: Capture, ctx: Context) -> Annotation:
-    not_folded(ctx)
     if (capture.width_px or 0) < MIN_WIDTH_PX:
         raise Skip("too small to read", code="too-small")
     quality = ctx.said("quality")
@@ -32,5 +30,6 @@ STEP = Step(
     label="Printed text",
     after=("quality", "dedupe"),
     tasks=("ocr",),
+    key_frames_only=True,
     lane="read",
 )
