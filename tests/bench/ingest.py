@@ -1,0 +1,67 @@
+"""Durable ingest against the slower of two bare loops, measured in turns."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from pathlib import Path
+
+from tests.bench.broker import Broker
+from tests.bench.children import child
+from tests.bench.result import Result
+
+CREDIT = 8
+DEVICES = 8
+BAR = 0.70
+
+
+def publish(port: int, *, count: int, devices: int = DEVICES, rate: float = 0.0) -> dict[str, float]:
+    """Have records published by a process of their own; its JSON, with `rate` (acknowledged a second) beside."""
+    arguments = [f"--port={port}", f"--count={count}", f"--devices={devices}", f"--rate={rate}"]
+    with child("tests.bench.cameras", *arguments) as cameras:
+        cameras.wait_for("ready")
+        cameras.say()
+        found: dict[str, float] = json.loads(cameras.line(limit_s=180))
+    if found["acked"] != count:
+        raise AssertionError(f"{found['acked']} of {count} acknowledged, {found['nacked']} refused")
+    return {**found, "rate": count / found["took_s"]}
+
+
+def run(*, quick: bool = False, rounds: int = 5) -> Result:
+    """Files a second through the gateway, over the slower of receive-and-drop and write-and-commit."""
+    count = 600 if quick else 3_000
+    ratios, seen = [], []
+    with tempfile.TemporaryDirectory(prefix="hearthlog-bench-") as name:
+        folder = Path(name)
+        with Broker(folder / "broker") as broker:
+            for n in range(rounds):
+                with child("tests.bench.drop_child", f"--port={broker.port}", f"--credit={CREDIT}") as one:
+                    one.wait_for("ready")
+                    dropped = publish(broker.port, count=count)["rate"]
+                gateway = through_gateway(broker, folder / f"home-{n}", count=count)["rate"]
+                with child("tests.bench.write_child", f"--folder={folder / f'bare-{n}'}", f"--count={count}") as one:
+                    written = float(one.line(limit_s=120))
+                ratios.append(gateway / min(dropped, written))
+                seen.append((round(gateway), round(dropped), round(written)))
+    ratio = statistics.median(ratios)
+    return Result(
+        "durable ingest of 50 KB frames over the slower bare loop",
+        f"{ratio:.2f} ({statistics.median(each[0] for each in seen)} frames/s)",
+        f"≥ {BAR:.2f}",
+        ratio >= BAR,
+        f"(gateway, receive and drop, write and commit) frames/s by round: {seen}",
+    )
+
+
+def through_gateway(broker: Broker, home: Path, *, count: int, profile: str = "") -> dict[str, float]:
+    """One round through the real way in, with steps paused."""
+    environ = {
+        "HEARTHLOG_HOME": str(home),
+        "HEARTHLOG_MQTT_URL": broker.url,
+        "HEARTHLOG_MQTT_CREDIT": str(CREDIT),
+    }
+    arguments = [f"--profile={profile}"] if profile else []
+    with child("tests.bench.gateway_child", *arguments, environ=environ) as one:
+        one.wait_for("ready")
+        return publish(broker.port, count=count)
