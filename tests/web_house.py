@@ -1,4 +1,4 @@
-"""A small house behind the real web application: real database, blobs, search, health and worker processes."""
+"""A small house behind the real web application: real database, blobs, search and health; worker processes if asked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gateway.devices import Devices
 from gateway.entities import AiUsage, CapturedAt, Decoded, Kind, Lane, Privacy, Role, TimeSource, Viewer
 from gateway.index.indexer import Index
 from gateway.inference.models import Models
-from gateway.inference.workers import open_workers
+from gateway.inference.workers import Workers, open_workers
 from gateway.jobs.health import Watch, Watched
 from gateway.memory import Memories
 from gateway.passwords import Cost
@@ -33,6 +33,7 @@ from gateway.store.blobs import BlobFolder
 from gateway.store.captures import Shelf
 from gateway.store.db import Database
 from gateway.store.keys import open_keyring
+from gateway.testing import TwinWorkers
 from gateway.web.app import make_app
 from gateway.web.parts import Parts
 
@@ -118,8 +119,10 @@ class WebHouse:
 
 
 @asynccontextmanager
-async def open_web_house(home: Path, *, http: Http | None = None) -> AsyncIterator[WebHouse]:
-    """Open one in `home`."""
+async def open_web_house(
+    home: Path, *, http: Http | None = None, real_workers: bool = False
+) -> AsyncIterator[WebHouse]:
+    """Open one in `home`. Real workers need a moment; without them a twin answers."""
     clock = _now_us
     async with AsyncExitStack() as stack:
         keyring = open_keyring(home, environ={})
@@ -127,7 +130,9 @@ async def open_web_house(home: Path, *, http: Http | None = None) -> AsyncIterat
         folder = BlobFolder(home)
         shelf = Shelf(folder.root, keyring)
         spool = await stack.enter_async_context(Spool(db, folder, keyring, plan=PLAN, run="run-1"))
-        workers = await stack.enter_async_context(open_workers(Models(home)))
+        workers: Workers = TwinWorkers()
+        if real_workers:
+            workers = await stack.enter_async_context(open_workers(Models(home)))
         index = await stack.enter_async_context(Index(db))
         search = Search(db, index, embed=_no_model, place=Place("Europe/Stockholm", clock), shelf=shelf)
         runner = Runner(House(db, spool, shelf, workers, {}, clock))

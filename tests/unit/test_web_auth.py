@@ -75,14 +75,14 @@ async def test_plain_forms_are_answered_with_redirects(house: WebHouse) -> None:
     assert (out.status, out.headers["Location"]) == (303, "/sign-in")
 
 
-@pytest.mark.parametrize("go_on", ["//evil.example", "/\\evil.example", "https://evil.example", "/\r\nX: y"])
-async def test_next_never_leads_to_another_site(house: WebHouse, go_on: str) -> None:
+async def test_next_never_leads_to_another_site(house: WebHouse) -> None:
     await house.nora()
     client = await house.client()
-    answer = await client.post(
-        "/api/v1/session", data={"name": "Nora", "password": WORDS, "next": go_on}, allow_redirects=False
-    )
-    assert answer.headers["Location"] == "/"
+    for go_on in ("//evil.example", "/\\evil.example", "https://evil.example", "/\r\nX: y"):
+        answer = await client.post(
+            "/api/v1/session", data={"name": "Nora", "password": WORDS, "next": go_on}, allow_redirects=False
+        )
+        assert answer.headers["Location"] == "/", go_on
 
 
 async def test_too_many_wrong_passwords_say_how_long_to_wait(house: WebHouse) -> None:
@@ -95,30 +95,24 @@ async def test_too_many_wrong_passwords_say_how_long_to_wait(house: WebHouse) ->
     assert int(answer.headers["Retry-After"]) >= 1
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"Sec-Fetch-Site": "same-origin"}, 204),
-        ({"Sec-Fetch-Site": "none"}, 204),
+async def test_cookie_alone_does_not_let_another_site_write(house: WebHouse) -> None:
+    client = await house.signed_in(tells_site=False)
+    own = f"127.0.0.1:{client.port}"
+    for headers, status in (
+        ({"Sec-Fetch-Site": "same-origin"}, 201),
+        ({"Sec-Fetch-Site": "none"}, 201),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
-        ({"Origin": "http://{host}"}, 204),
-        ({"Origin": "https://{host}"}, 403),
+        ({"Origin": f"http://{own}"}, 201),
+        ({"Origin": f"https://{own}"}, 403),
         ({}, 403),
-    ],
-)
-async def test_cookie_alone_does_not_let_another_site_write(
-    house: WebHouse, headers: dict[str, str], status: int
-) -> None:
-    client = await house.signed_in(tells_site=False)
-    own = f"127.0.0.1:{client.port}"
-    sent = {name: value.format(host=own) for name, value in headers.items()}
-    answer = await client.delete("/api/v1/session", headers=sent)
-    assert answer.status == status
-    if status == 403:
-        assert await code_of(answer) == (403, "cross-site")
+    ):
+        answer = await client.post("/api/v1/tokens", json={"scopes": ["read"]}, headers=headers)
+        assert answer.status == status, headers
+        if status == 403:
+            assert await code_of(answer) == (403, "cross-site")
 
 
 async def test_another_site_cannot_sign_a_visitor_in(house: WebHouse) -> None:
@@ -130,9 +124,9 @@ async def test_another_site_cannot_sign_a_visitor_in(house: WebHouse) -> None:
     assert await code_of(answer) == (403, "cross-site")
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
+async def test_name_that_is_not_this_box_is_misdirected(house: WebHouse) -> None:
+    client = await house.client()
+    for host, status in (
         ("localhost:8480", 200),
         ("127.0.0.1", 200),
         ("[::1]:8480", 200),
@@ -141,14 +135,11 @@ async def test_another_site_cannot_sign_a_visitor_in(house: WebHouse) -> None:
         ("localhost.evil.example", 421),
         ("127.0.0.1.evil.example", 421),
         ("", 421),
-    ],
-)
-async def test_name_that_is_not_this_box_is_misdirected(house: WebHouse, host: str, status: int) -> None:
-    client = await house.client()
-    answer = await client.get("/livez", headers={"Host": host})
-    assert answer.status == status
-    if status == 421:
-        assert await code_of(answer) == (421, "wrong-host")
+    ):
+        answer = await client.get("/livez", headers={"Host": host})
+        assert answer.status == status, host
+        if status == 421:
+            assert await code_of(answer) == (421, "wrong-host")
 
 
 async def test_named_host_of_the_settings_is_allowed(tmp_path: Path) -> None:
@@ -167,23 +158,18 @@ async def test_token_reads_but_does_not_write_without_the_scope(house: WebHouse)
     assert await code_of(await client.get("/api/v1/session", headers=writer)) == (403, "scope")
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
+async def test_lost_token_makes_nothing_that_outlives_it(house: WebHouse) -> None:
+    client = await house.client()
+    headers = await house.token("read", "write")
+    for method, path, body in (
         ("POST", "/tokens", {"scopes": ["read"]}),
         ("DELETE", "/tokens/t1", None),
         ("POST", "/people", {"name": "Mallory", "role": "admin", "password": WORDS}),
         ("POST", "/password", {"old": WORDS, "new": "five quite other words"}),
         ("DELETE", "/sessions/0123456789abcdef", None),
-    ],
-)
-async def test_lost_token_makes_nothing_that_outlives_it(
-    house: WebHouse, method: str, path: str, body: dict | None
-) -> None:
-    client = await house.client()
-    headers = await house.token("read", "write")
-    answer = await client.request(method, "/api/v1" + path, json=body, headers=headers)
-    assert await code_of(answer) == (403, "scope")
+    ):
+        answer = await client.request(method, "/api/v1" + path, json=body, headers=headers)
+        assert await code_of(answer) == (403, "scope"), path
 
 
 async def test_token_that_opens_nothing_is_told_even_beside_a_good_cookie(house: WebHouse) -> None:

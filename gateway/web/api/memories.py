@@ -6,21 +6,22 @@ from pydantic import BaseModel, Field
 
 from gateway.entities import AiUsage, Privacy
 from gateway.errors import Rejected
+from gateway.memory import MAX_CAPTION, MAX_TAG, MAX_TAGS, MAX_TRANSCRIPT
 from gateway.shapes import MemoryOut, memory_out
 from gateway.web.route import Ask, Model, Nothing, Rules, reads, writes
 
 UID = "{id:[0-9a-z]{1,64}}"
-_MOST_WORDS = 20_000
+_MOST_TAGS = MAX_TAGS // 2  # some go while others come, all in one decision
 
 
 class Correction(Model):
     """What to change; what is absent stays."""
 
-    caption: str | None = Field(default=None, max_length=2_000)
-    transcript: str | None = Field(default=None, max_length=_MOST_WORDS)
-    add_tags: list[str] = Field(default_factory=list, max_length=32)
-    remove_tags: list[str] = Field(default_factory=list, max_length=32)
-    tags: list[str] | None = Field(default=None, max_length=64, description="All tags from now on")
+    caption: str | None = Field(default=None, max_length=MAX_CAPTION)
+    transcript: str | None = Field(default=None, max_length=MAX_TRANSCRIPT)
+    add_tags: list[str] = Field(default_factory=list, max_length=_MOST_TAGS)
+    remove_tags: list[str] = Field(default_factory=list, max_length=_MOST_TAGS)
+    tags: list[str] | None = Field(default=None, max_length=_MOST_TAGS, description="All tags from now on")
     privacy: Privacy | None = None
     ai_usage: AiUsage | None = None
     pinned: bool | None = Field(default=None, description="Retention never takes a pinned original")
@@ -74,14 +75,13 @@ async def correct_memory(ask: Ask[Correction]) -> MemoryOut:
     """Correct what is said of a memory, who may see it and what machines may do with it. Your words win and stay."""
     memories, viewer, uid, given = ask.parts.memories, ask.viewer, ask.part("id"), ask.given
     found = await memories.get(viewer, uid)
+    wanted = _tags([*given.add_tags, *(given.tags or ())])
     if given.caption is not None or given.transcript is not None:
         found = await memories.correct(viewer, uid, caption=given.caption, transcript=given.transcript)
-    add, remove = list(given.add_tags), list(given.remove_tags)
-    if given.tags is not None:
-        add += [tag for tag in given.tags if tag not in found.tags]
-        remove += [tag for tag in found.tags if tag not in given.tags]
+    add = [tag for tag in wanted if tag not in found.tags]
+    remove = [tag for tag in found.tags if tag in given.remove_tags or (given.tags is not None and tag not in wanted)]
     if add or remove:
-        found = await memories.tag(viewer, uid, add=_tags(add), remove=tuple(remove))
+        found = await memories.tag(viewer, uid, add=add, remove=remove)
     if given.privacy is not None:
         found = await memories.set_privacy(viewer, uid, given.privacy)
     if given.ai_usage is not None:
@@ -144,6 +144,6 @@ ROUTES = (
 
 def _tags(tags: list[str]) -> tuple[str, ...]:
     cleaned = tuple(" ".join(tag.split()) for tag in tags)
-    if not all(0 < len(tag) <= 64 for tag in cleaned):
-        raise Rejected("a tag has 1 to 64 characters", code="bad-tag")
+    if not all(0 < len(tag) <= MAX_TAG for tag in cleaned):
+        raise Rejected(f"a tag has 1 to {MAX_TAG} characters", code="bad-tag")
     return cleaned
