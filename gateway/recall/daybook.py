@@ -81,7 +81,7 @@ def day(
     strip = tuple(
         _strip(device, everything, gaps, bounds=(from_us, min(to_us, max(now_us, from_us)), to_us))
         for device in known.values()
-        if device.first_seen_us < to_us
+        if device.first_seen_us < to_us or device.id in sending
     )
     rows = _rows(frames, gaps, known, (from_us, min(to_us, now_us)))
     return Day(
@@ -151,8 +151,9 @@ def _off(
     device: Device, own: Sequence[Frame], lost: Sequence[tuple[int, int, int]], bounds: tuple[int, int]
 ) -> tuple[tuple[int, int], ...]:
     """Silences far beyond the camera's habit. A day without a single frame is one whole silence."""
-    from_us, until_us = max(bounds[0], min(device.first_seen_us, bounds[1])), bounds[1]
     times = [frame.at_us for frame in own]
+    known_us = min([device.first_seen_us, *times[:1]])  # what it kept on its card is older than its first message
+    from_us, until_us = max(bounds[0], min(known_us, bounds[1])), bounds[1]
     pauses = sorted(later - earlier for earlier, later in pairwise(times))
     usual = pauses[len(pauses) // 2] if pauses else 0
     silence = max(_OFF_US, _OFF_TIMES * usual)
@@ -163,7 +164,7 @@ def _off(
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """A moment before its memories are read."""
+    """A moment before its memories are read. What nobody has judged yet is one moment, however long it is."""
 
     frames: tuple[Frame, ...]
     device: Device | None
@@ -204,7 +205,8 @@ def _rows(
             rows.append((frame.at_us, _Single(frame)))
             continue
         own = runs[frame.device]
-        if own and frame.at_us - own[-1][-1].at_us < PAUSE_US:
+        last = own[-1][-1] if own else None
+        if last and (frame.at_us - last.at_us < PAUSE_US or (frame.pending and last.pending)):
             own[-1].append(frame)
         else:
             own.append([frame])

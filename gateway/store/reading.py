@@ -128,6 +128,8 @@ class Frame:
     heard: bool
     """Something was heard in it: words or a named sound."""
     set_aside: bool
+    pending: bool = False
+    """Whether it is a copy is not known yet."""
 
 
 _FRAMES = (
@@ -136,7 +138,8 @@ _FRAMES = (
     " c.kind = 'audio' AND (coalesce(u.transcript, '') <> '' OR coalesce(u.tags, '[]') <> '[]'),"
     " EXISTS (SELECT 1 FROM job AS j WHERE j.capture = c.id AND j.state = 'dead' AND (j.code IN ('unreadable',"
     " 'blob-damaged', 'blob-gone') OR (coalesce(u.caption, '') = '' AND coalesce(u.text, '') = ''"
-    " AND coalesce(u.transcript, '') = '')))"
+    " AND coalesce(u.transcript, '') = ''))),"
+    " EXISTS (SELECT 1 FROM job AS j WHERE j.capture = c.id AND j.step = 'dedupe' AND j.state <> 'dead')"
     " FROM capture AS c LEFT JOIN understood AS u ON u.capture = c.id LEFT JOIN duplicate AS d ON d.capture = c.id"
 )
 
@@ -153,7 +156,7 @@ def frames(connection: Connection, seen: Sql, *, from_us: int, to_us: int) -> li
         " ORDER BY c.captured_at_us, c.id",
         {"from_us": from_us, "to_us": to_us, **seen.params},
     ).fetchall()
-    return [Frame(*row) for row in ((*row[:10], bool(row[10]), bool(row[11])) for row in rows)]
+    return [Frame(*row) for row in ((*row[:10], bool(row[10]), bool(row[11]), bool(row[12])) for row in rows)]
 
 
 def standing(connection: Connection, seen: Sql, *, bounds: Sequence[tuple[int, int]]) -> list[int]:
