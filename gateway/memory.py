@@ -122,11 +122,17 @@ class Memories:
         return [DayCount(day, number) for day, number in zip(wanted, numbers, strict=True)]
 
     async def forget(self, viewer: Viewer, uid: str) -> None:
-        """Put it in the bin, from which `restore` brings it back. Raises NotFound, Forbidden."""
+        """Put it in the bin, from which `restore` brings it back. What was folded behind it stands by itself.
+
+        Raises NotFound, Forbidden.
+        """
 
         def write(connection: Connection) -> None:
             capture = self._own(connection, viewer, uid)
             edits.put_in_bin(connection, capture.id, at_us=self._clock())
+            heir = captures.promote(connection, capture.id, at_us=self._clock())
+            if heir is not None:
+                self._spool.requeue(connection, capture_id=heir, kind=capture.kind, step="dedupe", at_us=self._clock())
 
         await self._db.write(write)
 
@@ -206,8 +212,14 @@ class Memories:
         return await self._decide(viewer, uid, [(what, tag) for what, tag in said if tag])
 
     async def keep_apart(self, viewer: Viewer, uid: str, *, apart: bool) -> Memory:
-        """It is not a copy; `apart=False` takes that back. Raises NotFound, Forbidden."""
-        return await self._decide(viewer, uid, [("not-duplicate" if apart else "duplicate-again", "")])
+        """It is not a copy, so it is looked at like any other; `apart=False` takes that back.
+
+        Raises NotFound, Forbidden.
+        """
+        memory = await self._decide(viewer, uid, [("not-duplicate" if apart else "duplicate-again", "")])
+        if apart and any(note.skip_code == "folded" for note in memory.annotations):
+            await self.reprocess(viewer, uid, "dedupe")
+        return memory
 
     async def reprocess(self, viewer: Viewer, uid: str, step: str | None = None) -> None:
         """Do a step again, and what is made from it, before all else; None: every step.

@@ -329,6 +329,27 @@ def duplicate_of(connection: Connection, capture_id: int) -> Duplicate | None:
     return Duplicate(DuplicateKind(row["kind"]), row["of"], json.loads(row["evidence"])) if row else None
 
 
+def promote(connection: Connection, capture_id: int, *, at_us: int) -> int | None:
+    """When a picture goes that others are folded behind, its earliest copy takes its place.
+
+    Returns that copy: it was passed over by what costs, so its steps are to be queued again. None: nothing was folded
+    behind it.
+    """
+    rows = connection.execute(
+        "SELECT d.capture FROM duplicate AS d JOIN capture AS c ON c.id = d.capture"
+        " WHERE d.of = ? AND c.deleted_at_us IS NULL ORDER BY c.captured_at_us, c.id",
+        (capture_id,),
+    ).fetchall()
+    if not rows:
+        return None
+    heir = int(rows[0]["capture"])
+    connection.execute("DELETE FROM duplicate WHERE capture = ?", (heir,))
+    connection.execute("UPDATE duplicate SET of = ? WHERE of = ?", (heir, capture_id))
+    refresh(connection, heir)
+    touch(connection, heir, at_us=at_us)
+    return heir
+
+
 def erase_deleted(connection: Connection, *, before_us: int) -> tuple[int, list[str]]:
     """Erase captures that were deleted before then, with all that was made from them.
 
@@ -339,6 +360,7 @@ def erase_deleted(connection: Connection, *, before_us: int) -> tuple[int, list[
     ).fetchall()
     names: list[str] = []
     for row in rows:
+        promote(connection, row["id"], at_us=before_us)
         connection.execute("DELETE FROM words WHERE rowid = ?", (row["id"],))
         connection.execute("DELETE FROM capture WHERE id = ?", (row["id"],))
         unused = connection.execute(

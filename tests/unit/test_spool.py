@@ -13,6 +13,7 @@ from gateway.errors import StorageFull, Unreadable
 from gateway.spool import Put, Verdict
 from gateway.store import captures, jobs
 from gateway.store.blobs import read_blob
+from gateway.store.db import Connection
 from gateway.store.jobs import MAX_LOSSES
 from tests.unit.conftest import SmallHouse, open_small_house
 
@@ -229,3 +230,31 @@ async def test_a_persons_words_win_and_stay(house: SmallHouse) -> None:
     row = await house.db.read(lambda c: c.execute("SELECT * FROM understood").fetchone())
     assert (row["caption"], row["tags"]) == ("Rex!", '["rex"]')
     assert row["caption_source"].startswith("person:")
+
+
+async def _folded(house: SmallHouse, capture_id: int, of: int) -> None:
+    def fold(connection: Connection) -> None:
+        connection.execute(
+            "INSERT INTO duplicate(capture, step, kind, of, evidence) VALUES (?, 'dedupe', 'static', ?, '{}')",
+            (capture_id, of),
+        )
+        captures.refresh(connection, capture_id)
+
+    await house.db.write(fold)
+
+
+async def test_when_a_picture_goes_its_earliest_copy_takes_its_place(house: SmallHouse) -> None:
+    for n in range(4):
+        await house.put(b"still %d" % n, seq=n, at_us=n * 1_000_000)
+    for copy in (2, 3, 4):
+        await _folded(house, copy, of=1)
+    assert await house.db.write(lambda c: captures.promote(c, 1, at_us=9)) == 2
+    rows = await house.db.read(
+        lambda c: [
+            tuple(row) for row in c.execute("SELECT capture, folded FROM understood ORDER BY capture").fetchall()
+        ]
+    )
+    assert rows == [(1, ""), (2, ""), (3, "static"), (4, "static")]
+    of = await house.db.read(lambda c: [row["of"] for row in c.execute("SELECT of FROM duplicate").fetchall()])
+    assert of == [2, 2]
+    assert await house.db.write(lambda c: captures.promote(c, 3, at_us=9)) is None
