@@ -64,11 +64,13 @@ class Report:
     """What the demo has to do without here, and why."""
     waiting: int = 0
     """Records on the cards, not yet acknowledged."""
+    telling: int = -1
+    """Cameras that have not come to the end of their 24 hours; -1 before they begin."""
 
     @property
     def told(self) -> bool:
-        """Whether all that was taken is with the gateway (or was refused by it)."""
-        return self.taken > 0 and self.waiting == 0
+        """Whether the 24 hours are over and all that was taken is with the gateway (or was refused by it)."""
+        return self.telling == 0 and self.waiting == 0
 
 
 async def run_cameras(
@@ -82,6 +84,7 @@ async def run_cameras(
     report = report if report is not None else Report()
     draw = asyncio.Semaphore(_DRAW_AT_ONCE)
     rolls = await asyncio.gather(*(asyncio.to_thread(Roll, home, camera) for camera in home.cameras))
+    report.telling = len(rolls)
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(_Camera(home, roll, url, report, draw).run(pace), name=f"camera-{roll.camera}")
@@ -132,6 +135,7 @@ class _Camera:
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             self._take(entry)
+        self._report.telling -= 1
 
     async def _live(self) -> None:
         await asyncio.sleep(self._random.uniform(0.2, 1.0) * self._every_s)

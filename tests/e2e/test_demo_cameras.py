@@ -22,7 +22,7 @@ async def _told(home: Home, url: str) -> Report:
     until, report = asyncio.Event(), Report()
     async with asyncio.TaskGroup() as group:
         group.create_task(run_cameras(home, url=url, pace=PACE, until=until, report=report), name="cameras")
-        while not (report.taken >= len(home.shots) and report.told):  # noqa: ASYNC110  (no event tells of a count)
+        while not report.told:  # noqa: ASYNC110  (no event tells of a count)
             await asyncio.sleep(0.02)
         until.set()
     return report
