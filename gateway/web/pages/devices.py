@@ -99,7 +99,7 @@ def camera_card(card: DeviceCard, viewer: Viewer, *, now_us: int, zone: str) -> 
         state=card.state,
         line=line,
         ago=words.ago(newest.capture.captured_at.at_us, now_us) if newest else "",
-        thumb=thumb(newest, zone, size=480) if newest else None,
+        thumb=thumb(newest, zone, size=480, here=True) if newest else None,
         figures=(
             _power(card),
             _signal(card),

@@ -22,6 +22,7 @@ from gateway.web.parts import PARTS
 
 NODE_PX = 62
 GAP_PX = 11
+ASIDE_SHOWN = 12
 _SORTED = frozenset({"quality", "dedupe"})
 _FINDABLE = frozenset({"embed", "look"})
 _LANES = {"record": "Arrival, record lane", "plain": "Arrival, plain lane", "folder": "Folder", "upload": "Upload"}
@@ -105,13 +106,24 @@ async def _show(request: web.Request) -> web.StreamResponse:
         health=health,
         columns=built,
         height=height_px(built),
+        legend=legend(health.nodes),
         first=[(label, f"{health.priorities.get(priority, 0):,}") for priority, label in _FIRST],
         budgets=[budget_view(each) for each in health.budgets],
-        aside=[aside_line(each, now) for each in only],
+        aside=[aside_line(each, now) for each in (only if "all" in request.query else only[:ASIDE_SHOWN])],
+        aside_more=0 if "all" in request.query else max(0, len(only) - ASIDE_SHOWN),
         aside_count=len(health.set_aside),
         step=next((node.label for node in health.nodes if node.name == step), ""),
         can_retry=any(each.can_retry for each in only),
     )
+
+
+def legend(nodes: Sequence[Node]) -> tuple[str, str, str]:
+    """The figures of the busiest node, by which the picture's own are explained."""
+    node = max(nodes, key=lambda each: (each.oldest_s or 0.0, each.waiting), default=None)
+    if node is None:
+        return "0", "0/min", ""
+    oldest = words.seconds_span(node.oldest_s) if node.oldest_s is not None else ""
+    return f"{node.waiting:,}", f"{words.number(round(node.per_minute, 1))}/min", oldest
 
 
 def columns(nodes: Sequence[Node], now: Now) -> tuple[Column, ...]:

@@ -91,7 +91,7 @@ def _moment(given: MomentRow, day: Day) -> LogRow:
     counts = [count(given.pictures, "picture")] if given.pictures else []
     if given.sounds:
         counts.append(count(given.sounds, "sound"))
-    title = given.caption or words.title(front)
+    title = words.heading(given.caption or words.title(front))
     return LogRow(
         kind="moment",
         key=f"m{given.from_us}-{given.device.id if given.device else ''}",
@@ -130,6 +130,7 @@ def _also(memories: Sequence[Memory], title: str) -> str:
     """What else was read or heard in a moment, in its own words."""
     heard = next((each.transcript for each in memories if each.transcript), "")
     printed = next((" ".join(each.text.split()) for each in memories if each.text), "")
+    title = " ".join(title.replace(" / ", " ").split())
     parts = []
     if printed and printed not in title and " ".join(printed.split()[:3]) not in title:
         parts.append(f"Reads “{printed[:120]}”.")

@@ -64,7 +64,7 @@ class Card:
     said: Pieces
     """The caption; for a sound its words, for a note its text."""
     printed: Pieces
-    words: tuple[tuple[str, str], ...]
+    words: tuple[tuple[tuple[str, ...], str], ...]
     """Found words and where they stand."""
     meaning: str
     bar: Markup | None
@@ -226,7 +226,7 @@ def _card(hit: Hit, rank: int, names: Mapping[str, str], zone: str) -> Card:
         place=words.listed((words.short_day(day),)) + (f" · {where}" if where else ""),
         said=pieces(said, _marks(found, field)),
         printed=pieces(_short(memory.text), _marks(found, "text")) if capture.kind is Kind.IMAGE else (),
-        words=tuple((why.text, _place(why, memory)) for why in found),
+        words=tuple((tuple(why.text.split()), _place(why, memory)) for why in found),
         meaning="" if meaning is None else f"{meaning.value or 0:.2f} {meaning.text}".strip(),
         bar=None if meaning is None else svg.bar(max(0.0, min(1.0, meaning.value or 0))),
         filters=" · ".join(why.text for why in hit.why if why.kind == "filter"),

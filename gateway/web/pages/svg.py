@@ -222,7 +222,7 @@ def outlines(found: Sequence[Outline], *, width: int, height: int) -> Markup:
         out.append(f'<g class="{kind}"><rect class="under" {frame}/><rect class="over" {frame}/>')
         if each.label and not each.dashed:
             tall = 20 * unit
-            wide = (len(each.label) * 7.6 + 14) * unit
+            wide = (len(each.label) * 6.9 + 13) * unit
             x = max(0.0, min(each.left + 1, width - wide))
             y = each.top - tall - 3 * unit if each.top > tall + 4 * unit else each.top + 3 * unit
             out.append(

@@ -29,16 +29,16 @@ def media(uid: str, size: int = 0) -> str:
     return f"/api/v1/memories/{uid}/media" + (f"?size={size}" if size else "")
 
 
-def thumb(memory: Memory, zone: str, *, size: int = 320, stamp: str | None = None) -> Thumb:
-    """The small picture of a memory."""
+def thumb(memory: Memory, zone: str, *, size: int = 320, here: bool | None = None) -> Thumb:
+    """The small picture of a memory. `here`: its bytes are, where the memory came without its blob."""
     capture = memory.capture
-    shown = capture.kind is Kind.IMAGE and capture.blob is not None
+    shown = capture.kind is Kind.IMAGE and (capture.blob is not None if here is None else here)
     return Thumb(
         uid=capture.uid,
         href=f"/memory/{capture.uid}",
         src=media(capture.uid, size) if shown else "",
         icon={Kind.AUDIO: "sound", Kind.TEXT: "text", Kind.VIDEO: "video"}.get(capture.kind, "hide"),
         alt=words.alt(memory) if capture.kind is Kind.IMAGE else words.title(memory),
-        stamp=words.clock(capture.captured_at.at_us, zone, seconds=True) if stamp is None else stamp,
+        stamp=words.clock(capture.captured_at.at_us, zone, seconds=True),
         title=words.title(memory),
     )

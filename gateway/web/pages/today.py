@@ -158,7 +158,7 @@ def _camera(card: DeviceCard, now_us: int, zone: str) -> Camera:
         name=card.device.name,
         state=card.state,
         line=state_line(card, now_us, zone),
-        thumb=thumb(card.last_memory, zone) if card.last_memory else None,
+        thumb=thumb(card.last_memory, zone, here=True) if card.last_memory else None,
     )
 
 

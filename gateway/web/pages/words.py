@@ -100,7 +100,7 @@ def seconds_span(length_s: float) -> str:
 
 def ago(at_us: int, now_us: int) -> str:
     """`3 s ago`; an instant ahead of us is `now`."""
-    return "now" if at_us >= now_us else f"{span(now_us - at_us)} ago"
+    return "now" if at_us > now_us - SECOND_US else f"{span(now_us - at_us)} ago"
 
 
 def number(value: float) -> str:
@@ -263,6 +263,11 @@ def title(memory: Memory) -> str:
         Kind.VIDEO: "A video, not understood yet",
         Kind.TEXT: "A note",
     }[memory.capture.kind]
+
+
+def heading(text: str) -> str:
+    """One sentence as a heading: without its full stop."""
+    return text[:-1] if text.endswith(".") and ". " not in text else text
 
 
 def alt(memory: Memory) -> str:

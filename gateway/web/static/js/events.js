@@ -22,6 +22,7 @@ let ticking = 0;
 export function startEvents() {
   if (!document.getElementById("away") || !document.querySelector(".me")) return;
   document.querySelector("#away button").addEventListener("click", connect);
+  addEventListener("hearthlog-reconnect", connect);
   document.addEventListener("visibilitychange", () => { if (!document.hidden && due) soon(); });
   connect();
 }

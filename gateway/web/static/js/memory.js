@@ -10,6 +10,7 @@ const uid = document.body.dataset.uid;
 
 export function start() {
   const page = document.getElementById("memory");
+  if (!page) return;
   page.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button) clicked(button);

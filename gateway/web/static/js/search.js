@@ -4,6 +4,7 @@ import { on } from "./keys.js";
 
 export function start() {
   const form = document.getElementById("search-form");
+  if (!form) return;
   const input = form.elements.q;
   const under = document.querySelector(".ask-under");
   input.addEventListener("input", () => { under.hidden = true; });
