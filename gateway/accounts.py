@@ -209,6 +209,24 @@ class Accounts:
         await self._db.write(write)
         log.info("password changed", extra={"person": viewer.user})
 
+    async def reset_password(self, name: str, password: str) -> Viewer:
+        """Set somebody's password without the old one, and end all their sessions: for the owner of the data folder
+        alone, who could read everything anyway. An admin may not: it would open other people's private memories.
+
+        Raises NotFound, Rejected.
+        """
+        viewer = await self.named(name)
+        check(password)
+        hashed = await self._passwords.hash(password, await self._current_cost())
+
+        def write(connection: Connection) -> None:
+            people.set_password(connection, viewer.user, hashed)
+            people.end_sessions(connection, viewer.user)
+
+        await self._db.write(write)
+        log.info("password reset", extra={"person": viewer.user})
+        return viewer
+
     async def people(self, viewer: Viewer) -> list[Person]:
         """Everybody with a name; a guest sees only themselves."""
         return [

@@ -46,6 +46,21 @@ def add(name: str, role: str, password_stdin: bool, as_json: bool) -> None:
     click.echo(json.dumps(made) if as_json else f"{made['name']} can sign in now.")
 
 
+@user.command()
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the new password from standard input.")
+def password(name: str, password_stdin: bool) -> None:
+    """Set somebody's password when it is forgotten. They are signed out everywhere."""
+    new = read_password(from_stdin=password_stdin)
+
+    async def alone(settings: Settings) -> Json:
+        async with accounts_alone(settings) as accounts:
+            return {"name": (await accounts.reset_password(name, new)).name}
+
+    made = through(Request("POST", "/people/password", body={"name": name, "password": new}), alone)
+    click.echo(f"{made['name']} signs in with the new password from now on.")
+
+
 @user.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:

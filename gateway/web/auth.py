@@ -71,7 +71,7 @@ async def identify(request: web.Request, parts: Parts, access: Access) -> tuple[
     if is_unix(request):
         name = unquote(request.headers.get(USER_HEADER, ""))
         viewer = await (parts.accounts.named(name) if name else parts.accounts.owner())
-        return Caller(viewer, _BOTH), None
+        return Caller(viewer, _BOTH, console=True), None
     header = request.headers.get(hdrs.AUTHORIZATION, "")
     if header:
         scheme, _, secret = header.partition(" ")

@@ -13,6 +13,7 @@ from gateway.devices import Devices
 from gateway.entities import Viewer
 from gateway.health import HealthDoor
 from gateway.inference.workers import Workers
+from gateway.ingest.accept import Gate
 from gateway.memory import Memories
 
 
@@ -31,6 +32,8 @@ class Parts:
     """Now, in microseconds since 1970 UTC."""
     unready: Callable[[], Sequence[str]]
     """Why the box is not ready yet, as sentences; empty when it is."""
+    gate: Gate | None = None
+    """The way in for files that people bring; absent in a house that takes nothing in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Caller:
     """The session's secret; empty for a token or the unix socket."""
     bearer: str = ""
     """The token; empty otherwise."""
+    console: bool = False
+    """It came over the unix socket: from the owner of the data folder."""
 
 
 PARTS = web.AppKey("parts", Parts)

@@ -45,6 +45,7 @@ def test_first_steps_without_a_browser_or_a_gateway(home: Path) -> None:
     assert (added.exit_code, added.output) == (0, "Nora can sign in now.\n")
     made = run("token", "create", "--user", "Nora", "--scope", "read,write", "--json")
     assert json.loads(made.output)["token"].startswith("hl_")
+    assert run("user", "password", "Nora", "--password-stdin", stdin="five quite other words").exit_code == 0
     listed = json.loads(run("token", "list", "--user", "nora", "--json").output)["items"]
     assert listed[0]["scopes"] == ["read", "write"]
     assert run("token", "end", listed[0]["id"], "--user", "Nora").exit_code == 0
@@ -80,6 +81,11 @@ async def test_commands_speak_to_the_running_gateway(served: WebHouse) -> None:
     viewer, scopes = await served.parts.accounts.bearer(json.loads(made.output)["token"]) or (None, None)
     assert viewer is not None
     assert (viewer.name, scopes) == ("Zoë", frozenset({"read"}))
+    begun = await served.parts.accounts.sign_in("Zoë", WORDS)
+    reset = await asyncio.to_thread(run, "user", "password", "Zoë", "--password-stdin", stdin="five quite other words")
+    assert reset.exit_code == 0, reset.exception
+    assert await served.parts.accounts.session(begun.secret) is None
+    assert await served.parts.accounts.sign_in("Zoë", "five quite other words")
     again = await asyncio.to_thread(run, "user", "add", "Zoë", "--password-stdin", stdin=WORDS)
     assert error_of(again).code == "name-taken"
     nobody = await asyncio.to_thread(run, "token", "create", "--user", "Nobody")

@@ -56,7 +56,7 @@ def test_promised_ways_are_there(described: dict) -> None:
     }
     for path, methods in promised.items():
         assert set(described["paths"][path]) == methods
-    for later in ("/ask", "/uploads", "/devices/pair"):
+    for later in ("/ask", "/devices/pair"):
         assert later not in described["paths"]
 
 

@@ -303,6 +303,13 @@ async def test_socket_acts_as_its_owner_or_as_whom_it_says(tmp_path: Path) -> No
                 assert (await answer.json())["role"] == "guest"
 
 
+async def test_admin_in_a_browser_cannot_set_the_password_of_another(house: WebHouse) -> None:
+    await house.parts.accounts.add(await house.nora(), "Ada", Role.MEMBER, WORDS)
+    client = await house.signed_in()
+    body = {"name": "Ada", "password": "five quite other words"}
+    assert await code_of(await client.post("/api/v1/people/password", json=body)) == (403, "forbidden")
+
+
 async def test_header_of_the_socket_means_nothing_elsewhere(house: WebHouse) -> None:
     await house.nora()
     client = await house.client()

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from gateway.entities import Role, Viewer
+from gateway.errors import Forbidden
 from gateway.shapes import instant
 from gateway.store.people import TokenRow
 from gateway.web.route import Ask, Model, Nothing, Rules, reads, writes
@@ -31,6 +32,13 @@ class NewPerson(Model):
 
     name: str = Field(max_length=200)
     role: Role = Role.MEMBER
+    password: str = Field(max_length=2_000)
+
+
+class PasswordReset(Model):
+    """Whose, and the new one."""
+
+    name: str = Field(max_length=200)
     password: str = Field(max_length=2_000)
 
 
@@ -80,6 +88,14 @@ async def add_person(ask: Ask[NewPerson]) -> PersonOut:
     return _person(viewer)
 
 
+@writes("POST", "/people/password", body=PasswordReset, answer=PersonOut)
+async def reset_password(ask: Ask[PasswordReset]) -> PersonOut:
+    """Set somebody's password without the old one and sign them out everywhere: only from the box's own console."""
+    if not ask.caller.console:
+        raise Forbidden("only the console of the box may do this", hint="hearthlog user password")
+    return _person(await ask.parts.accounts.reset_password(ask.given.name, ask.given.password))
+
+
 @reads("/tokens", query=Nothing, answer=TokenList)
 async def list_tokens(ask: Ask[Nothing]) -> TokenList:
     """One's own tokens."""
@@ -104,7 +120,7 @@ async def end_token(ask: Ask[Nothing]) -> Nothing:
     return Nothing()
 
 
-ROUTES = (list_people, add_person, list_tokens, make_token, end_token)
+ROUTES = (list_people, add_person, reset_password, list_tokens, make_token, end_token)
 
 
 def _person(viewer: Viewer) -> PersonOut:
