@@ -142,9 +142,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         )
         spool.free_floor_bytes = settings.storage.free_floor_mb * 1_000_000 // 4
         models = Models(settings.home)
-        workers = await stack.enter_async_context(
-            open_workers(models, InferenceBudget(threads=settings.limits.worker_threads))
-        )
+        limits = settings.limits
+        budget = InferenceBudget(threads=limits.worker_threads, memory_mb=limits.memory_mb)
+        workers = await stack.enter_async_context(open_workers(models, budget))
         zone = zone_name(settings)
         dating = Dating(db, zone=zone, now_us=now_us)
         gate = Gate(spool, dating, _gate_settings(settings, zone), now_us=now_us)
@@ -175,6 +175,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             workers=workers,
             clock=now_us,
             unready=watch.unready,
+            gate=gate,
         )
         upkeep = (
             Retention(db, folder, settings.home, settings.storage, now_us),

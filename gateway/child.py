@@ -44,6 +44,8 @@ _TEXT_LIMIT = 500
 _STDERR_LINES = 20
 _START_S = 60.0
 _WATCH_S = 0.1
+_NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
+"""Of linux/sched.h."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _RAISABLE: dict[str, type[HearthlogError]] = {
     kind.__name__: kind for kind in (HearthlogError, Unreadable, ModelBroken, Rejected, NotFound, WorkerFailed)
@@ -430,7 +432,8 @@ def _reply(stream: BinaryIO, message: Json) -> None:
 def _confine(setup: Json) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if not setup.get("network", True):
-        libc.unshare(0x10000000 | 0x40000000)  # CLONE_NEWUSER | CLONE_NEWNET; refused by some kernels: then we stay
+        # Root may leave alone; others need a user namespace for it, which some kernels refuse: then we stay.
+        _ = libc.unshare(_NEW_NETWORK) == 0 or libc.unshare(_NEW_NETWORK | _NEW_USER)
     libc.prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: a new namespace cleared it, and Health reads our memory use
     libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG; after unshare, which would clear it
     if os.getppid() != setup.get("parent"):

@@ -107,6 +107,7 @@ class Workers(Protocol):
 @asynccontextmanager
 async def open_workers(models: Models, budget: Budget | None = None) -> AsyncIterator[ProcessWorkers]:
     """Workers over child processes, which start with their first request and end with this context."""
+    await asyncio.to_thread(models.installed)  # the first look may hash every file; later ones cost nothing
     async with AsyncExitStack() as stack:
         workers = ProcessWorkers(models, budget or Budget())
         stack.push_async_callback(workers.stop)
@@ -119,7 +120,6 @@ class ProcessWorkers:
     def __init__(self, models: Models, budget: Budget) -> None:
         self._models = models
         self._budget = budget
-        self._looked = False
         self._slots = {
             "look": self._slot("look", nice=10),
             "read": self._slot("read", nice=10, idle_s=budget.read_idle_s),
@@ -138,7 +138,7 @@ class ProcessWorkers:
         priority: Priority = Priority.BACKLOG,
     ) -> Reply:
         """As `Workers.run`."""
-        model = self._models.for_task(task) if self._looked else await self._look(task)
+        model = self._models.for_task(task)
         request = {
             "model": self._model_map(model),
             "blob": None if blob is None else blob_to_map(blob),
@@ -159,12 +159,6 @@ class ProcessWorkers:
         if not isinstance(data, Mapping):
             raise WorkerFailed("the worker gave an answer that makes no sense", code="bad-reply", where=slot.name)
         return Reply(data=data, provenance=model.manifest.provenance, took_ms=took_ms)
-
-    async def _look(self, task: str) -> Installed:
-        """The first look may hash every model: in a thread, so that the loop goes on."""
-        await asyncio.to_thread(self._models.installed)
-        self._looked = True
-        return self._models.for_task(task)
 
     def provenance(self, task: str) -> Provenance:
         """As `Workers.provenance`."""
