@@ -205,10 +205,14 @@ class _Files:
 
     folder: Path
     sizes: dict[Path, int] = field(default_factory=dict)
+    written: set[Path] = field(default_factory=set)
+    """Files whose first bytes are not all zero; a fresh one of Chroma's may be."""
 
     def remember(self) -> None:
         """Take the files as they are for good."""
-        self.sizes = {path: path.stat().st_size for path in self._paths() if path.name in _WATCHED}
+        paths = [path for path in self._paths() if path.name in _WATCHED]
+        self.sizes = {path: path.stat().st_size for path in paths}
+        self.written = {path for path in paths if any(_head(path))}
 
     def damage(self) -> str:
         """What is wrong with the files; empty when nothing can be seen."""
@@ -221,14 +225,13 @@ class _Files:
             if path.name not in _WATCHED:
                 continue
             try:
-                with path.open("rb") as file:
-                    head = file.read(_HEAD_BYTES)
+                head = _head(path)
                 size = path.stat().st_size
             except OSError:
                 return "unreadable"
             if size < self.sizes.get(path, 0):
                 return "truncated"
-            if head and not any(head):
+            if path in self.written and not any(head):
                 return "zeroed"
             if path == database and not head.startswith(_SQLITE):
                 return "damaged"
@@ -238,6 +241,11 @@ class _Files:
 
     def _paths(self) -> list[Path]:
         return [path for path in self.folder.rglob("*") if path.is_file()] if self.folder.exists() else []
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
 
 
 _WATCHED = ("chroma.sqlite3", "header.bin", "data_level0.bin")
