@@ -32,9 +32,10 @@ fault: ## kills and simulated power cuts, sized by ARGS
 	@.ci/setup test
 	$(BIN)/python -m tests.fault $(ARGS)
 
-fuzz: ## the property tests with many more examples: ARGS="--examples 20000"
+fuzz: ## mutated bytes into the decoders, ARGS="--fuzz SECONDS", and the property tests with many examples
 	@.ci/setup test
-	$(BIN)/pytest --fuzz --timeout 0 $(ARGS)
+	$(BIN)/python -m tests.fault --only fuzz $(ARGS)
+	$(BIN)/pytest --fuzz --timeout 0
 
 clean: ## throw away what the set-up made
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -26,7 +26,7 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hearthlog")
     group.addoption("--fuzz", action="store_true", help="only the property tests, with many examples")
-    group.addoption("--examples", type=int, default=5_000, help="examples for each property test under --fuzz")
+    group.addoption("--examples", type=int, default=2_000, help="examples for each property test under --fuzz")
 
 
 def pytest_configure(config: pytest.Config) -> None:
