@@ -148,11 +148,12 @@ def test_empty_is_refused(decoder: Decoder) -> None:
 @every_decoder
 def test_oversize_is_refused_before_it_is_read(decoder: Decoder) -> None:
     head = next(data for which, data in GOOD.values() if which == decoder.name)
-    began = time.perf_counter()
+    body = head + bytes(120 << 20)
+    began = time.thread_time()
     with pytest.raises(Rejected) as refused:
-        decoder.decode(head + bytes(120 << 20))
+        decoder.decode(body)
     assert refused.value.code == "too-big"
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize("name", [name for name, (which, _) in GOOD.items() if which != "text"])
