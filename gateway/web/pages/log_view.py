@@ -91,12 +91,12 @@ def _moment(given: MomentRow, day: Day) -> LogRow:
     counts = [count(given.pictures, "picture")] if given.pictures else []
     if given.sounds:
         counts.append(count(given.sounds, "sound"))
-    title = words.heading(given.caption or words.title(front))
+    title = words.heading(given.caption or _untold(given, front))
     return LogRow(
         kind="moment",
         key=f"m{given.from_us}-{given.device.id if given.device else ''}",
         time=words.clock(given.from_us, day.zone),
-        under="so far" if live else words.span(max(given.to_us - given.from_us, words.SECOND_US)),
+        under="so far" if live else words.span(given.to_us - given.from_us) if given.to_us > given.from_us else "",
         title=title,
         from_us=given.from_us,
         to_us=given.to_us,
@@ -110,6 +110,13 @@ def _moment(given: MomentRow, day: Day) -> LogRow:
         more_href=_search(given.device, day, given.from_us, given.to_us + words.SECOND_US),
         live=live,
     )
+
+
+def _untold(given: MomentRow, front: Memory) -> str:
+    """What a moment without a caption is called."""
+    if given.pictures > 1 and not (front.text or front.transcript):
+        return f"{count(given.pictures, 'picture')}, not understood yet"
+    return words.title(front)
 
 
 def _search(device: Device | None, day: Day, from_us: int, to_us: int) -> str:
