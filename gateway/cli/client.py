@@ -36,6 +36,8 @@ class Request:
     query: Mapping[str, str | list[str]] | None = None
     user: str = ""
     """As whom; empty: the first admin, who owns the data folder."""
+    file: bytes | None = None
+    """A file as the body, in place of JSON."""
 
 
 def through(request: Request, alone: Callable[[Settings], Awaitable[Json]]) -> Json:
@@ -91,6 +93,9 @@ def call(home: Path, request: Request) -> Json | None:
             connection.connect()
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             return None
+        if request.file is not None:
+            body = request.file
+            headers["Content-Type"] = "application/octet-stream"
         connection.request(request.method, f"/api/v1{request.path}{query}", body, headers)
         response = connection.getresponse()
         raw = response.read()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gateway.decoders import audio, image, text
 from gateway.decoders.decoder import Decoder
-from gateway.entities import CapturedAt, TimeSource
+from gateway.entities import CapturedAt, Lane, TimeSource
 from gateway.errors import NotFound
 from gateway.ingest.accept import Gate, Outcome, Receipt, Sender
 from gateway.ingest.clock import UNKNOWN_ERROR_US, named_time
@@ -39,6 +39,17 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """A file that has been read."""
+
+    name: str
+    """As `safe_name` made it."""
+    data: bytes
+    modified_us: int
+    """When it was last written; 0: not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """What became of one file."""
 
@@ -58,16 +69,18 @@ class Tally:
     """Refused or not stored, with the reason of each; the first thousand."""
     refused_count: int = 0
 
-    def add(self, taken: Taken) -> None:
-        """Count one."""
-        match taken.receipt.outcome:
+    def add(self, taken: Taken | None) -> None:
+        """Count one; None was passed over."""
+        match taken.receipt.outcome if taken is not None else None:
+            case None:
+                self.passed_over += 1
             case Outcome.STORED:
                 self.stored += 1
             case Outcome.REPEATED:
                 self.repeated += 1
             case _:
                 self.refused_count += 1
-                if len(self.refused) < 1_000:
+                if taken is not None and len(self.refused) < 1_000:
                     self.refused.append(taken)
 
 
@@ -89,10 +102,8 @@ async def take_in(
             taken = await _one(gate, found, sender=sender, zone=zone)
         finally:
             places.release()
-        if taken is None:
-            tally.passed_over += 1
-        else:
-            tally.add(taken)
+        tally.add(taken)
+        if taken is not None:
             tell(taken)
 
     async with asyncio.TaskGroup() as group:
@@ -150,20 +161,30 @@ def _some(files: Iterator[Found]) -> list[Found]:
 async def _one(gate: Gate, found: Found, *, sender: Sender, zone: str) -> Taken | None:
     """None: passed over."""
     try:
-        read = await asyncio.to_thread(_read, found.path)
+        read = await asyncio.to_thread(read_file, found.path)
     except OSError as error:
         reason = error.strerror or "it cannot be read"
         return Taken(found.name, Receipt(Outcome.REFUSED, code="unreadable-file", reason=reason))
     if read is None:
         return None
-    decoder, data, modified_us = read
-    told = named_time(found.path.name, zone) or CapturedAt(modified_us, TimeSource.ARRIVAL, UNKNOWN_ERROR_US, zone)
-    receipt = await gate.accept_file(data, decoder=decoder, sender=sender, name=found.name, named_time=told)
+    item = Item(name=found.name, data=read[0], modified_us=read[1])
+    receipt = await take_item(gate, item, sender=sender, zone=zone, lane=Lane.FOLDER)
     return Taken(found.name, receipt)
 
 
-def _read(path: Path) -> tuple[Decoder, bytes, int] | None:
-    """What reads it, its bytes (cut one byte past the limit), and when it was last written, in microseconds UTC."""
+async def take_item(gate: Gate, item: Item, *, sender: Sender, zone: str, lane: Lane) -> Receipt:
+    """Take in one file's bytes: dated by what is in them, else by its name, else by when it was last written."""
+    decoder = decoder_for(item.data[:HEAD_BYTES], Path(item.name).suffix.lower()) or image.DECODER
+    modified = CapturedAt(item.modified_us, TimeSource.ARRIVAL, UNKNOWN_ERROR_US, zone) if item.modified_us else None
+    told = named_time(item.name.rpartition("/")[2], zone) or modified
+    return await gate.accept_file(item.data, decoder=decoder, sender=sender, name=item.name, lane=lane, named_time=told)
+
+
+def read_file(path: Path) -> tuple[bytes, int] | None:
+    """A file's bytes (cut one byte past the limit of its kind), and when it was last written, in microseconds UTC.
+
+    None for what is no picture, recording or note, or no plain file. Raises OSError.
+    """
     real = path.resolve()
     descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
@@ -171,14 +192,15 @@ def _read(path: Path) -> tuple[Decoder, bytes, int] | None:
         if not stat.S_ISREG(about.st_mode):
             return None
         head = file.read(HEAD_BYTES)
-        decoder = _decoder(head, real.suffix.lower())
+        decoder = decoder_for(head, real.suffix.lower())
         if decoder is None:
             return None
         data = head + file.read(_LIMITS[decoder.name] + 1 - len(head))
-    return decoder, data, about.st_mtime_ns // 1_000
+    return data, about.st_mtime_ns // 1_000
 
 
-def _decoder(head: bytes, suffix: str) -> Decoder | None:
+def decoder_for(head: bytes, suffix: str) -> Decoder | None:
+    """What should read a file that begins so and whose name ends so (`.jpg`); None: nothing here does."""
     for decoder in (image.DECODER, audio.DECODER):
         if decoder.sniff(head) or suffix in _SUFFIXES[decoder.name]:
             return decoder

@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 
 from gateway.errors import HearthlogError
 from gateway.web import auth, sse
-from gateway.web.api import devices, events, jobs, media, memories, people, probes, search, session, timeline
+from gateway.web.api import devices, events, incoming, jobs, media, memories, people, probes, search, session, timeline
 from gateway.web.media import THUMBS, Thumbs
 from gateway.web.openapi import document
 from gateway.web.page import DRAWING, STATIC, Handler, Page, open_drawing, render
@@ -30,6 +30,7 @@ ROUTES: tuple[Route, ...] = (
     *timeline.ROUTES,
     *devices.ROUTES,
     *jobs.ROUTES,
+    *incoming.ROUTES,
     *events.ROUTES,
 )
 """Every way of the API."""
