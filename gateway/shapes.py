@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.entities import (
     AiUsage,
@@ -26,12 +26,18 @@ from gateway.recall.answer import Answer, Facets, Hit
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class Shape(BaseModel):
+    """What goes out. A fault in it must not write content into the log."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
 def instant(at_us: int) -> str:
     """RFC 3339 in UTC with microseconds: `2026-11-20T23:48:35.000001Z`."""
     return (_EPOCH + timedelta(microseconds=at_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-class DuplicateOut(BaseModel):
+class DuplicateOut(Shape):
     """How a memory repeats another one."""
 
     kind: DuplicateKind
@@ -39,7 +45,7 @@ class DuplicateOut(BaseModel):
     evidence: dict[str, Any]  # Any: JSON, whose shape the step documents
 
 
-class AnnotationOut(BaseModel):
+class AnnotationOut(Shape):
     """What one step found."""
 
     step: str
@@ -60,7 +66,7 @@ class AnnotationOut(BaseModel):
     data: dict[str, Any]  # Any: JSON, whose shape the step documents
 
 
-class MemoryOut(BaseModel):
+class MemoryOut(Shape):
     """A capture with everything understood about it."""
 
     id: str
@@ -95,7 +101,7 @@ class MemoryOut(BaseModel):
     annotations: list[AnnotationOut]
 
 
-class WhyOut(BaseModel):
+class WhyOut(Shape):
     """One reason for a hit."""
 
     kind: str = Field(description="`words`, `meaning` or `filter`")
@@ -105,7 +111,7 @@ class WhyOut(BaseModel):
     marks: list[tuple[int, int]] = Field(description="[start, end) in that field, in characters")
 
 
-class HitOut(BaseModel):
+class HitOut(Shape):
     """One memory that was found, and why."""
 
     memory: MemoryOut
@@ -114,7 +120,7 @@ class HitOut(BaseModel):
     weak: bool
 
 
-class UnderstoodOut(BaseModel):
+class UnderstoodOut(Shape):
     """A stretch of the query that was taken as something."""
 
     kind: str
@@ -124,14 +130,14 @@ class UnderstoodOut(BaseModel):
     value: str
 
 
-class DayFacet(BaseModel):
+class DayFacet(Shape):
     """Hits of one day."""
 
     day: date
     count: int
 
 
-class DeviceFacet(BaseModel):
+class DeviceFacet(Shape):
     """Hits of one camera."""
 
     id: str
@@ -139,14 +145,14 @@ class DeviceFacet(BaseModel):
     count: int
 
 
-class CountFacet(BaseModel):
+class CountFacet(Shape):
     """Hits of one value."""
 
     value: str
     count: int
 
 
-class FacetsOut(BaseModel):
+class FacetsOut(Shape):
     """Counts over the hits."""
 
     when: list[DayFacet]
@@ -156,7 +162,7 @@ class FacetsOut(BaseModel):
     folded: list[CountFacet]
 
 
-class DropOut(BaseModel):
+class DropOut(Shape):
     """A filter that could be dropped when nothing was found."""
 
     kind: str
@@ -164,7 +170,7 @@ class DropOut(BaseModel):
     total: int
 
 
-class AnswerOut(BaseModel):
+class AnswerOut(Shape):
     """One page of what was found."""
 
     items: list[HitOut]

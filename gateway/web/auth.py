@@ -142,7 +142,11 @@ def refuse_host(request: web.Request, hosts: frozenset[str]) -> None:
     """Raises Rejected (421) for a host that is not this box (DNS rebinding)."""
     if is_unix(request):
         return
-    name = (urlsplit(f"//{request.host}").hostname or "").lower().rstrip(".")
+    try:
+        asked = urlsplit(f"//{request.headers.get(hdrs.HOST, '')}")
+        name = (asked.hostname or "").lower().rstrip(".") if asked.port != 0 else ""
+    except ValueError:  # brackets or a port that are none
+        name = ""
     if name in hosts or _is_address(name):
         return
     raise Rejected("this box is not called that", code="wrong-host", hint="Add the name to http.names")

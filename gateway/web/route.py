@@ -32,7 +32,7 @@ Scope: TypeAlias = Literal["read", "write", ""]
 class Model(BaseModel):
     """What comes in: an unknown field is an error."""
 
-    model_config = ConfigDict(extra="forbid", str_max_length=BODY_BYTES)
+    model_config = ConfigDict(extra="forbid", str_max_length=BODY_BYTES, hide_input_in_errors=True)
 
 
 class Nothing(Model):

@@ -135,6 +135,10 @@ async def test_name_that_is_not_this_box_is_misdirected(house: WebHouse) -> None
         ("localhost.evil.example", 421),
         ("127.0.0.1.evil.example", 421),
         ("", 421),
+        ("localhost:99999", 421),
+        ("localhost:x", 421),
+        ("[::1", 421),
+        ("user@localhost@evil.example", 421),
     ):
         answer = await client.get("/livez", headers={"Host": host})
         assert answer.status == status, host

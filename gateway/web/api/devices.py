@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from gateway.devices import DeviceCard, Devices, State
 from gateway.entities import AiUsage, Lane, Privacy
-from gateway.shapes import instant
+from gateway.shapes import Shape, instant
 from gateway.store.cameras import Setting
 from gateway.web.route import Ask, Model, Nothing, Rules, reads, writes
 
 _ID = "{id:[a-z0-9-]{1,64}}"
 
 
-class DeviceOut(BaseModel):
+class DeviceOut(Shape):
     """A camera. Null: it never told, which is not 0."""
 
     id: str
@@ -44,7 +44,7 @@ class DeviceOut(BaseModel):
     last_sequence: int | None
 
 
-class DeviceList(BaseModel):
+class DeviceList(Shape):
     """By name."""
 
     items: list[DeviceOut]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from gateway.entities import Priority
 from gateway.health import Health, SetAside
-from gateway.shapes import instant
+from gateway.shapes import Shape, instant
 from gateway.web.auth import refuse_guest
 from gateway.web.route import Ask, Model, Nothing, Rules, reads, writes
 
 
-class NodeOut(BaseModel):
+class NodeOut(Shape):
     """One step of the pipeline."""
 
     step: str
@@ -23,7 +23,7 @@ class NodeOut(BaseModel):
     slow: bool = Field(description="Slower than what arrives")
 
 
-class SetAsideOut(BaseModel):
+class SetAsideOut(Shape):
     """A job that was buried, or an arrival that was refused."""
 
     id: str
@@ -39,7 +39,7 @@ class SetAsideOut(BaseModel):
     can_retry: bool
 
 
-class BudgetOut(BaseModel):
+class BudgetOut(Shape):
     """One thing of which there is only so much."""
 
     name: str
@@ -50,7 +50,7 @@ class BudgetOut(BaseModel):
     over: bool
 
 
-class PartOut(BaseModel):
+class PartOut(Shape):
     """Something the box leans on."""
 
     name: str
@@ -58,7 +58,7 @@ class PartOut(BaseModel):
     detail: str
 
 
-class JobsOut(BaseModel):
+class JobsOut(Shape):
     """The queue and what was set aside."""
 
     steps: list[NodeOut]
@@ -80,7 +80,7 @@ class RetryAll(Model):
     step: str = Field(default="", max_length=64)
 
 
-class Retried(BaseModel):
+class Retried(Shape):
     """How many jobs are done again."""
 
     retried: int

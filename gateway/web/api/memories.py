@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from gateway.entities import AiUsage, Privacy
 from gateway.errors import Rejected
 from gateway.memory import MAX_CAPTION, MAX_TAG, MAX_TAGS, MAX_TRANSCRIPT
-from gateway.shapes import MemoryOut, memory_out
+from gateway.shapes import MemoryOut, Shape, memory_out
 from gateway.web.route import Ask, Model, Nothing, Rules, reads, writes
 
 UID = "{id:[0-9a-z]{1,64}}"
@@ -39,20 +39,20 @@ class Again(Model):
     step: str | None = Field(default=None, max_length=64)
 
 
-class Similar(BaseModel):
+class Similar(Shape):
     """A memory that looks like another."""
 
     memory: MemoryOut
     score: float
 
 
-class SimilarList(BaseModel):
+class SimilarList(Shape):
     """Most alike first."""
 
     items: list[Similar]
 
 
-class MemoryList(BaseModel):
+class MemoryList(Shape):
     """Memories in an order."""
 
     items: list[MemoryOut]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from gateway.entities import Role, Viewer
 from gateway.errors import Forbidden
-from gateway.shapes import instant
+from gateway.shapes import Shape, instant
 from gateway.store.people import TokenRow
 from gateway.web.route import Ask, Model, Nothing, Rules, reads, writes
 
 
-class PersonOut(BaseModel):
+class PersonOut(Shape):
     """Somebody of this home."""
 
     id: str
@@ -21,7 +21,7 @@ class PersonOut(BaseModel):
     role: Role
 
 
-class PersonList(BaseModel):
+class PersonList(Shape):
     """By name."""
 
     items: list[PersonOut]
@@ -42,7 +42,7 @@ class PasswordReset(Model):
     password: str = Field(max_length=2_000)
 
 
-class TokenOut(BaseModel):
+class TokenOut(Shape):
     """What is known of a token. Its secret is not."""
 
     id: str
@@ -53,7 +53,7 @@ class TokenOut(BaseModel):
     expires_at: str | None
 
 
-class TokenList(BaseModel):
+class TokenList(Shape):
     """Newest first."""
 
     items: list[TokenOut]
@@ -67,7 +67,7 @@ class NewToken(Model):
     days: int | None = Field(default=None, ge=1, le=3_650, description="How long it opens; absent: until it is ended")
 
 
-class TokenMade(BaseModel):
+class TokenMade(Shape):
     """Shown this once."""
 
     id: str

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from aiohttp import hdrs, web
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from gateway.accounts import SessionToken
 from gateway.entities import Role, Viewer
-from gateway.shapes import instant
+from gateway.shapes import Shape, instant
 from gateway.web import auth
 from gateway.web.page import FIRST_RUN, SIGN_IN
 from gateway.web.parts import PARTS
 from gateway.web.route import Ask, Model, Nothing, Rules, reads, writes
 
 
-class Who(BaseModel):
+class Who(Shape):
     """Who is signed in."""
 
     id: str
@@ -39,13 +39,13 @@ class Setup(Model):
     next: str = Field(default="", max_length=1_000)
 
 
-class SetupState(BaseModel):
+class SetupState(Shape):
     """Whether this home still waits for its first admin."""
 
     first_run: bool
 
 
-class SessionOut(BaseModel):
+class SessionOut(Shape):
     """A browser that is signed in."""
 
     id: str
@@ -56,7 +56,7 @@ class SessionOut(BaseModel):
     current: bool
 
 
-class SessionList(BaseModel):
+class SessionList(Shape):
     """One's own sessions, last used first."""
 
     items: list[SessionOut]

@@ -9,14 +9,14 @@ from pydantic import BaseModel, Field
 
 from gateway.entities import Device
 from gateway.recall import day as recalled
-from gateway.shapes import MemoryOut, instant, memory_out
+from gateway.shapes import MemoryOut, Shape, instant, memory_out
 from gateway.web.route import Ask, Model, reads
 from gateway.web.times import day_of
 
 _Span = TypedDict("_Span", {"from": str, "to": str})
 
 
-class Brief(BaseModel):
+class Brief(Shape):
     """A camera, in brief."""
 
     id: str
@@ -24,7 +24,7 @@ class Brief(BaseModel):
     room: str
 
 
-class Stretch(BaseModel):
+class Stretch(Shape):
     """A stretch of time."""
 
     from_: str = Field(alias="from")
@@ -37,7 +37,7 @@ class Lost(Stretch):
     frames: int
 
 
-class StripOut(BaseModel):
+class StripOut(Shape):
     """One camera's day, by quarters of an hour."""
 
     device: Brief
@@ -47,7 +47,7 @@ class StripOut(BaseModel):
     off: list[Stretch]
 
 
-class PersonAdded(BaseModel):
+class PersonAdded(Shape):
     """Something that a person added."""
 
     at: str
@@ -85,7 +85,7 @@ class GapOut(Stretch):
     reason: str
 
 
-class SoundOut(BaseModel):
+class SoundOut(Shape):
     """A recording in which something was heard."""
 
     row: Literal["sound"] = "sound"
@@ -103,7 +103,7 @@ class UncertainOut(Stretch):
     memories: list[MemoryOut]
 
 
-class NoteOut(BaseModel):
+class NoteOut(Shape):
     """Something written."""
 
     row: Literal["note"] = "note"
@@ -116,7 +116,7 @@ RowOut = Annotated[
 ]
 
 
-class WhereOut(BaseModel):
+class WhereOut(Shape):
     """Where every frame went. taken - lost = stored; stored = the other four together."""
 
     taken: int
@@ -128,7 +128,7 @@ class WhereOut(BaseModel):
     shown: int
 
 
-class DayOut(BaseModel):
+class DayOut(Shape):
     """One day of the home, newest first."""
 
     day: date
@@ -157,14 +157,14 @@ class DaysQuery(Model):
     count: int = Field(default=7, ge=1, le=62)
 
 
-class DayCountOut(BaseModel):
+class DayCountOut(Shape):
     """How much a day has."""
 
     day: date
     memories: int
 
 
-class DaysOut(BaseModel):
+class DaysOut(Shape):
     """Oldest first."""
 
     items: list[DayCountOut]
