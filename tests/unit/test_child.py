@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -171,3 +172,33 @@ async def test_stop_ends_the_process(argv: list[str]) -> None:
     await child.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+PARENT = """
+import asyncio, sys
+from gateway.child import Child
+
+async def main():
+    async with Child([sys.executable, sys.argv[1]]) as child:
+        reply = await child.call({"do": "echo", "what": 0}, timeout_s=20)
+        print(reply["pid"], flush=True)
+        await child.call({"do": "hang"}, timeout_s=60)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_busy_child_dies_with_its_parent(argv: list[str], tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), argv[1], stdout=asyncio.subprocess.PIPE, env=python_env()
+    )
+    assert parent.stdout is not None
+    child = os.pidfd_open(int(await parent.stdout.readline()))
+    try:
+        parent.kill()
+        await parent.wait()
+        assert await asyncio.to_thread(select.select, [child], [], [], 20) != ([], [], [])
+    finally:
+        os.close(child)
