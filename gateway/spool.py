@@ -37,7 +37,7 @@ from gateway.store.db import Connection, Database
 from gateway.store.ids import new_uid
 from gateway.store.keys import Keyring, wrap
 
-_BLOB_THREADS = 3
+_BLOB_THREADS = 4
 _BLOBS_AT_ONCE = 16
 
 
@@ -247,7 +247,7 @@ class Spool:
                 record.sequence if record else None,
                 record.mono_us if record else None,
                 arrival.source_name,
-                json.dumps(decoded.extra, separators=(",", ":")),
+                json.dumps(decoded.extra, separators=(",", ":")) if decoded.extra else "{}",
             ),
         ).fetchone()[0]
         connection.execute(
