@@ -9,6 +9,7 @@ import argparse
 import json
 import random
 import secrets
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -67,6 +68,9 @@ class Cameras:
         if self._lost:
             try:
                 self._client.connect("127.0.0.1", self._port, keepalive=30)
+                own = self._client.socket()
+                if own is not None:
+                    own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._lost = False
             except OSError:
                 time.sleep(0.05)
