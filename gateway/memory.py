@@ -305,7 +305,7 @@ class Memories:
 
 
 def _text(value: str, limit: int) -> str:
-    text = value.strip()
+    text = value.encode("utf-8", "replace").decode().replace("\x00", "").strip()
     if len(text) > limit:
         raise Rejected(f"longer than {limit} characters", code="too-long")
     return text

@@ -29,7 +29,9 @@ _COMMON = frozenset(
         " that the their them there they this to was we were what when where which who with you your",
     )
 )
-_OURS = (OPEN, CLOSE)
+_OURS = (OPEN, CLOSE, "\x00")
+_CLEANED = {ord(character): " " for character in _OURS}
+"""Our own marks, and NUL, which would end an expression of FTS5."""
 MAX_WORDS = 12
 """Words of a query that are looked for; what follows is left to meaning."""
 
@@ -49,9 +51,9 @@ class Word:
 
 def spaced(text: str) -> str:
     """The text with a space around each character of a script that has none, without our own marks."""
-    if text.isascii():
-        return text.replace(OPEN, " ").replace(CLOSE, " ")
-    clean = text.replace(OPEN, " ").replace(CLOSE, " ")
+    clean = text.translate(_CLEANED)
+    if clean.isascii():
+        return clean
     return _MANY_SPACES.sub(" ", _CHARACTER.sub(r" \1 ", clean)).strip()
 
 

@@ -327,8 +327,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 _DAYS: tuple[_Phrase, ...] = (
     (_compiled(rf"between (?P<a>{_LED_ANY}) and (?P<b>{_LED_ANY})"), _between_days),
     (_compiled(rf"from (?P<a>{_LED_ANY}) (?:to|until|till) (?P<b>{_LED_ANY})"), _between_days),
-    (_compiled(rf"(?P<how>since|after|before|until|till) (?P<a>{_LED_ANY})"), _bounded),
-    (_compiled(rf"(?:on|in|during|over|from|of) (?P<a>{_LED_ANY})"), _plain),
+    (_compiled(rf"(?P<how>since|after|(?<!day )before|until|till) (?P<a>{_LED_ANY})"), _bounded),
+    (_compiled(rf"(?:on|in|during|over|from|of) (?:the )?(?P<a>{_LED_ANY})"), _plain),
     (_compiled(rf"(?P<a>{_FREE_ANY})"), _plain),
 )
 

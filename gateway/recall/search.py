@@ -75,7 +75,8 @@ class Search:
     async def find(self, viewer: Viewer, query: Query) -> Answer:
         """Answer a query. Raises Rejected for a cursor that is not of this query."""
         began = time.perf_counter()
-        query = replace(query, text=query.text[:MAX_TEXT], limit=max(1, min(query.limit, MAX_LIMIT)))
+        said = query.text[:MAX_TEXT].encode("utf-8", "replace").decode()  # a lone half of a surrogate pair is no text
+        query = replace(query, text=said, limit=max(1, min(query.limit, MAX_LIMIT)))
         place = paging.unseal(query)
         if not self._index.catalog.devices:
             await self._db.read(self._index.catalog.refresh)
