@@ -46,6 +46,10 @@ SAME_FRAME_US = 10_000_000
 """Equal bytes from one camera within this are one frame that came twice."""
 PLAIN_ERROR_US = 5_000_000
 """A plain frame is sent as it is taken."""
+TIE_APART_US = 600_000_000
+"""A hello so soon after another tie of its boot tells nothing new."""
+MAX_DEVICES = 256
+"""Devices that may appear by themselves; more can be added by a person."""
 _UNKNOWN_RETRY_MS = 300_000
 _DEVICE_FRESH_S = 1.0
 
@@ -193,7 +197,16 @@ class Gate:
 
     async def tie(self, device: str, boot_id: bytes, tie: Tie) -> None:
         """Something else told how a boot's clock stands (a hello). Raises Retryable."""
-        if await self._spool.db.write(lambda c: boots.add_tie(c, tie, device=device, boot_id=boot_id)):
+
+        def write(connection: Connection) -> bool:
+            if devices.get(connection, device) is None:
+                return False  # a stranger's clock is of no use, and its boots could be without end
+            near = boots.ties(connection, device=device, boot_id=boot_id)
+            if any(abs(tie.mono_us - other.mono_us) < TIE_APART_US for other in near):
+                return False
+            return boots.add_tie(connection, tie, device=device, boot_id=boot_id)
+
+        if await self._spool.db.write(write):
             self._dating.learnt(device)
 
     async def _record(self, device: str, record: Record, contents: Contents, at_us: int) -> Receipt:
@@ -315,7 +328,7 @@ class Gate:
                 raise Rejected(
                     "nobody added this camera", code="unknown-device", where=device, hint="Add it under Devices"
                 )
-            found = await self._spool.db.write(lambda c: devices.add(c, device, lane=lane, at_us=at_us))
+            found = await self._spool.db.write(lambda c: _welcome(c, device, lane=lane, at_us=at_us))
         if len(self._devices) >= 1_024:
             self._devices.clear()
         self._devices[device] = (time.monotonic(), found)
@@ -363,6 +376,13 @@ def _named(payload: bytes) -> RecordKey | None:
         return decode_record(payload).key
     except BadRecord as error:
         return error.key
+
+
+def _welcome(connection: Connection, device: str, *, lane: Lane, at_us: int) -> Device:
+    """A row for a device that appeared by itself. Raises Rejected when there are too many of them."""
+    if len(devices.all_of(connection)) >= MAX_DEVICES:
+        raise Rejected("too many cameras appeared by themselves", code="unknown-device", hint="Add it under Devices")
+    return devices.add(connection, device, lane=lane, at_us=at_us)
 
 
 def _keep_telemetry(connection: Connection, device: str, record: Record, note: Telemetry, at_us: int) -> None:

@@ -15,11 +15,13 @@ import pytest
 from PIL import Image
 
 from gateway.decoders.record import RecordKind, encode_record
-from gateway.entities import Lane, RecordKey
+from gateway.entities import Lane, RecordKey, TimeSource
 from gateway.errors import NotFound
 from gateway.ingest import folders
 from gateway.ingest.accept import Gate, GateSettings, Outcome, Sender
 from gateway.ingest.dating import Dating
+from gateway.store import boots, devices
+from gateway.store.boots import Tie
 from gateway.store.db import Connection
 
 from .conftest import SmallHouse
@@ -170,12 +172,27 @@ async def test_gap_lies_between_the_captures_around_it(house: SmallHouse, gate: 
     assert row == (3, 6, NOW - 57 * SECOND, NOW - 52 * SECOND)
 
 
+async def test_hello_ties_a_known_camera_once_in_ten_minutes(house: SmallHouse, gate: Gate) -> None:
+    for device, mono_us in (("stranger", 0), ("porch", 0), ("porch", 599 * SECOND), ("porch", 600 * SECOND)):
+        await gate.tie(device, BOOT, Tie(mono_us, NOW + mono_us, 2 * SECOND, TimeSource.DEVICE_ESTIMATE))
+    kept = await house.db.read(lambda c: boots.ties(c, device="porch", boot_id=BOOT))
+    assert [each.mono_us for each in kept] == [0, 600 * SECOND]
+    assert await house.count("anchor") == 2
+
+
+async def test_flood_of_invented_cameras_ends_somewhere(
+    house: SmallHouse, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.ingest.accept.MAX_DEVICES", 3)
+    answers = [(await gate.accept_record(f"cam-{n}", record(1))).outcome for n in range(5)]
+    assert answers == [Outcome.STORED] * 2 + [Outcome.LATER] * 3
+    assert await house.count("device") == 3
+
+
 async def test_later_telemetry_wins_whatever_the_order(house: SmallHouse, gate: Gate) -> None:
     for sequence in (5, 9, 7):
         body = cbor2.dumps({"battery_mv": sequence})
         await gate.accept_record("porch", record(sequence, body, kind=RecordKind.TELEMETRY))
-    from gateway.store import devices
-
     device = await house.db.read(lambda c: devices.get(c, "porch"))
     assert device is not None
     assert device.status["telemetry"] == {"battery_mv": 9}
