@@ -145,18 +145,19 @@ class Accounts:
         """A session for somebody who has just shown who they are by other means (`claim`)."""
         return await self._begin(viewer, agent)
 
-    async def session(self, secret: str) -> Viewer | None:
-        """Whose session this is; None when it is over or never was."""
+    async def session(self, secret: str, *, used: bool = True) -> Viewer | None:
+        """Whose session this is; None when it is over or never was. `used` False: nobody did anything in it just now,
+        as when an open page only listens, and it may go idle."""
         digest = self._digest(secret)
         found = await self._db.read(lambda c: people.session(c, digest))
         if found is None:
             return None
         row, viewer = found
         now_us = self._clock()
-        if now_us >= row.expires_at_us or now_us - row.seen_at_us >= _IDLE_US:
+        if _is_over(row, now_us):
             await self._db.write(lambda c: people.end_session(c, digest))
             return None
-        if now_us - row.seen_at_us >= _SEEN_EVERY_US:
+        if used and now_us - row.seen_at_us >= _SEEN_EVERY_US:
             await self._db.write(lambda c: people.see_session(c, digest, at_us=now_us))
         return viewer
 
@@ -179,6 +180,7 @@ class Accounts:
                 current=row.hash == mine,
             )
             for row in await self._db.read(lambda c: people.sessions(c, viewer.user))
+            if not _is_over(row, self._clock())
         ]
 
     async def revoke(self, viewer: Viewer, session: str) -> None:
@@ -355,6 +357,10 @@ def checked_name(name: str) -> str:
 def session_id(digest: bytes) -> str:
     """The public id of a session. It opens nothing."""
     return digest[:8].hex()
+
+
+def _is_over(row: SessionRow, now_us: int) -> bool:
+    return now_us >= row.expires_at_us or now_us - row.seen_at_us >= _IDLE_US
 
 
 def _plain(text: str) -> str:

@@ -196,7 +196,7 @@ def refuse_guest(role: Role) -> None:
 async def still_in(caller: Caller, parts: Parts) -> bool:
     """Whether what the caller came in with still opens the door."""
     if caller.session:
-        return await parts.accounts.session(caller.session) is not None
+        return await parts.accounts.session(caller.session, used=False) is not None
     if caller.bearer:
         found = await parts.accounts.bearer(caller.bearer)
         return found is not None and "read" in found[1]

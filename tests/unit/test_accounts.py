@@ -120,7 +120,10 @@ async def test_sign_in_gives_a_session_that_ends_with_sign_out(accounts: Account
 async def test_session_ends_when_idle_and_for_good_after_ninety_days(accounts: Accounts, clock: Clock) -> None:
     await accounts.add(None, "Nora", Role.ADMIN, WORDS)
     idle = await accounts.sign_in("Nora", WORDS)
-    clock.us += 15 * DAY_US
+    clock.us += 13 * DAY_US
+    assert await accounts.session(idle.secret, used=False) is not None
+    clock.us += 2 * DAY_US
+    assert await accounts.sessions(idle.viewer) == []
     assert await accounts.session(idle.secret) is None
     used = await accounts.sign_in("Nora", WORDS)
     for _ in range(89):

@@ -10,6 +10,7 @@ from yarl import URL
 
 from gateway.config import Http
 from gateway.entities import Role
+from gateway.shapes import MemoryOut
 from gateway.web import tls
 from gateway.web.app import CSP
 from gateway.web.serve import open_web
@@ -249,6 +250,21 @@ async def test_wrong_requests_are_told_as_problems(house: WebHouse) -> None:
     assert await code_of(large) == (413, "too-large")
     query = await client.get("/api/v1/search?lmit=3")
     assert (await query.json())["faults"][0]["field"] == "lmit"
+
+
+async def test_fault_of_ours_is_told_without_its_inside(
+    house: WebHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        MemoryOut.model_validate({"caption": "Pep" + "per on the sofa"})
+
+    monkeypatch.setattr(house.parts.memories, "search", broken)
+    client = await house.signed_in()
+    answer = await client.get("/api/v1/search")
+    assert await code_of(answer) == (500, "fault")
+    assert "Pepper" not in await answer.text()
+    assert "request failed" in caplog.text
+    assert "Pepper" not in caplog.text
 
 
 async def test_answers_about_wrong_fields_never_repeat_a_secret(house: WebHouse) -> None:
