@@ -174,6 +174,29 @@ async def test_plain_picture_by_mosquitto_pub_becomes_a_memory(broker: Mosquitto
         assert await home.until(captures) == [("porch", None)]
 
 
+async def test_real_pictures_and_recordings_pass_the_plain_lane(broker: Mosquitto, tmp_path: Path, media: Path) -> None:
+    pictures = [media / "images" / "dog.jpg", media / "ocr" / "en.jpg"]
+    sound = media / "audio" / "speech.wav"
+    settings = Mqtt(url=broker.url, source=(MqttSource(topic="esphome/+/sound", decoder="audio", device="hall-mic"),))
+    async with house(tmp_path / "home", settings) as home:
+        await plain_lane_is_up(home.ingest)
+        for path in pictures:
+            await publish(broker, "hearthlog/v1/porch/up/jpeg", path)
+        await publish(broker, "hearthlog/v1/porch/up/wav", sound)
+        await publish(broker, "esphome/x/sound", sound)
+        rows = await home.until(
+            lambda c: (
+                found
+                if len(found := c.execute("SELECT device, media_type, body_bytes FROM capture").fetchall()) == 4
+                else []
+            )
+        )
+        assert sorted(tuple(row) for row in rows) == sorted(
+            [("porch", "image/jpeg", _size(path)) for path in pictures]
+            + [("porch", "audio/wav", _size(sound)), ("hall-mic", "audio/wav", _size(sound))]
+        )
+
+
 async def test_wrong_topics_and_retained_frames_change_nothing(broker: Mosquitto, tmp_path: Path) -> None:
     async with camera(broker.port) as porch:
         await porch.say("jpeg", jpeg(1), retain=True)
@@ -330,6 +353,10 @@ async def test_record_is_nacked_for_later_while_the_disk_is_full(broker: Mosquit
         assert await home.count("capture") == 0
         home.spool.free_floor_bytes = 0
         assert await home.until(captures) == [("porch", None)]
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
 
 
 async def plain_lane_is_up(ingest: MqttIngest) -> None:
