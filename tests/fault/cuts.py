@@ -70,13 +70,13 @@ class Disk:
 def why_not() -> str:
     """Why cuts cannot be made here; empty when they can."""
     if os.geteuid() != 0:
-        return "needs root, to mount"
+        return "this machine's user is not root, and only root may mount"
     with tempfile.TemporaryDirectory() as folder:
         try:
             with Disk(Path(folder)) as disk:
                 disk.cut()
         except (OSError, subprocess.CalledProcessError) as error:
-            return f"no loop-mounted ext4 can be shut down here: {error}"
+            return f"this machine gives no loop-mounted ext4 that can be shut down: {error}"
     return ""
 
 
