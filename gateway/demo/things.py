@@ -230,7 +230,10 @@ def book(cover: Colour, lines: Sequence[str], step: int = 0) -> Layer:
     layer.flat([(178, 12), (188, 18), (188, 224), (178, 226)], (240, 234, 218))
     layer.gradient(rect(10, 10, 180, 224), mix(cover, (255, 255, 255), 0.12), mix(cover, BLACK, 0.2), grain=0.04)
     layer.flat(rect(10, 10, 22, 224), mix(cover, BLACK, 0.4))
-    layer.part(oval(100, 176, 34, 30), mix(cover, (250, 220, 150), 0.7), soft=10)
+    pale = mix(cover, (250, 220, 150), 0.6)
+    for n in range(4):
+        y = 140 + n * 18
+        layer.line([(34, y + 6), (66, y - 4), (102, y + 6), (138, y - 4), (168, y + 4)], pale, width=4)
     for row, words in enumerate(lines):
         layer.text((32, 30 + row * 36), words, 25, (252, 246, 228), bold=0.7)
     return layer
@@ -318,12 +321,20 @@ def coats(colours: Sequence[Colour], step: int = 0) -> Layer:
     layer = Layer(214, 214)
     for n, colour in enumerate(colours):
         x = 36 + n * 66
-        coat = smooth(
-            [(x, 6), (x + 26, 30), (x + 34, 120), (x + 30, 200), (x, 206), (x - 30, 200), (x - 34, 120), (x - 26, 30)]
-        )
-        layer.part(coat, colour, soft=13, depth=0.65, grain=0.07)
-        layer.line([(x, 30), (x + 2, 110), (x, 200)], mix(colour, BLACK, 0.45), width=1.6)
-        layer.part(limb([(x - 20, 36), (x - 26, 120)], [15, 12]), mix(colour, BLACK, 0.1), soft=5)
+        shade = mix(colour, BLACK, 0.2)
+        for side in (-1, 1):
+            layer.part(
+                limb([(x + side * 20, 34), (x + side * 29, 90), (x + side * 27, 138)], [19, 17, 15]), shade, soft=6
+            )
+        chest = [(x, 8), (x + 22, 26), (x + 25, 110)]
+        coat = smooth([*chest, (x + 30, 194), (x, 200), (x - 30, 194), (x - 25, 110), (x - 22, 26)])
+        layer.part(coat, colour, soft=10, depth=0.6, grain=0.07)
+        layer.flat([(x - 11, 14), (x, 44), (x + 11, 14), (x, 22)], mix(colour, BLACK, 0.5))
+        layer.line([(x, 44), (x, 198)], mix(colour, BLACK, 0.5), width=1.8)
+        for y in (66, 100, 134):
+            layer.flat(oval(x + 6, y, 2.6, 2.6), mix(colour, BLACK, 0.6))
+        for side in (-1, 1):
+            layer.line([(x + side * 9, 150), (x + side * 21, 146)], mix(colour, BLACK, 0.45), width=2)
     return layer
 
 
