@@ -20,12 +20,12 @@ from gateway.accounts import Accounts
 from gateway.config import Settings, zone_name
 from gateway.devices import Devices
 from gateway.entities import Priority
-from gateway.errors import HearthlogError
+from gateway.errors import HearthlogError, ModelBroken, ModelMissing
 from gateway.health import Part
 from gateway.index.indexer import Index
 from gateway.inference.models import Models
 from gateway.inference.workers import Budget as InferenceBudget
-from gateway.inference.workers import ProcessWorkers, open_workers
+from gateway.inference.workers import ProcessWorkers, Workers, open_workers
 from gateway.ingest.accept import Gate, GateSettings
 from gateway.ingest.broker import parse_address
 from gateway.ingest.clock import synchronised
@@ -116,6 +116,7 @@ class Gateway:
         """Start every long-lived task. `understand` false: what comes in is stored and waits."""
         if understand:
             tasks.keep("steps", self.runner.run)
+            tasks.keep("warm", lambda: _warm(self.parts.workers))
         tasks.keep("index", self.index.follow)
         tasks.keep("dating", self.dating.run)
         tasks.keep("watch", self.watch.run)
@@ -242,6 +243,12 @@ def _embedder(workers: ProcessWorkers) -> Callable[[str], Awaitable[bytes | None
         return bytes(reply.data["vectors"][0])
 
     return embed
+
+
+async def _warm(workers: Workers) -> None:
+    """Load the query's model before the first search asks for it."""
+    with contextlib.suppress(ModelMissing, ModelBroken):
+        await workers.run("embed-text", params={"texts": []}, priority=Priority.PERSON)
 
 
 def _parts(ingest: MqttIngest, troubles: dict[str, str]) -> list[Part]:

@@ -14,10 +14,11 @@ async def run(capture: Capture, ctx: Context) -> Annotation:
     voices = ctx.said("vad")
     if voices is not None and not voices["speech"]:
         raise Skip("nobody speaks", code="no-speech")
+    where = {"speech": voices["speech"]} if voices is not None else {}
     try:
-        heard, draft = await ctx.infer("asr", capture), False
+        heard, draft = await ctx.infer("asr", capture, where), False
     except ModelMissing:
-        heard, draft = await ctx.infer("asr-draft", capture), True
+        heard, draft = await ctx.infer("asr-draft", capture, where), True
     if not heard["text"].strip():
         raise Skip("no words could be made out", code="no-words")
     data = {"words": heard["words"], "confidence": heard["confidence"], "draft": draft}
