@@ -97,7 +97,7 @@ async def render(
     request: web.Request, template: str, *, status: int = 200, **values: Any
 ) -> web.Response:  # Any: a template takes what its page gives
     """Draw a template. Every template also has: viewer (Viewer or None), nav (list of NavItem), active (page name),
-    busy (Busy or None), path (this page's own path), static(name) and the page's `values`.
+    busy (Busy or None), path (this page's own path), secure (it came by HTTPS), static(name) and the page's `values`.
     """
     drawing = request.app[DRAWING]
     viewer: Viewer | None = request.get(VIEWER)
@@ -108,6 +108,7 @@ async def render(
         "active": active,
         "busy": await _busy(request, viewer),
         "path": request.path,
+        "secure": request.secure,
     }
     text = drawing.environment.get_template(template).render(**{**common, **values})
     return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")

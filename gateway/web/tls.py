@@ -98,6 +98,12 @@ def authority_pem(home: Path) -> bytes | None:
     return path.read_bytes() if path.exists() else None
 
 
+def authority_fingerprint(home: Path) -> str:
+    """As `fingerprint_of`; empty where the box speaks no HTTPS yet."""
+    pem = authority_pem(home)
+    return fingerprint_of(x509.load_pem_x509_certificate(pem)) if pem else ""
+
+
 def fingerprint_of(certificate: x509.Certificate) -> str:
     """`AB:CD:…`, as browsers show it."""
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()

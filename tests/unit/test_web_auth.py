@@ -346,6 +346,8 @@ async def test_lan_speaks_https_with_a_host_cookie_and_loopback_stays_plain(tmp_
                 assert answer.status == 200
             async with session.get(f"http://127.0.0.1:{listening.port}/ca.pem") as answer:
                 assert (await answer.read()).startswith(b"-----BEGIN CERTIFICATE-----")
+            async with session.get(f"http://127.0.0.1:{listening.port}/trust") as answer:
+                assert listening.fingerprint[:23].replace(":", " ") in await answer.text()
             if not lan:
                 pytest.skip("this machine has no address but loopback")
             url = URL(f"https://{lan[0]}:{listening.port}")
