@@ -83,7 +83,7 @@ def day(
         for device in known.values()
         if device.first_seen_us < to_us or device.id in sending
     )
-    rows = _rows(frames, gaps, known, (from_us, min(to_us, now_us)))
+    rows = drafts(frames, gaps, known, (from_us, min(to_us, now_us)))
     return Day(
         day=which,
         zone=zone,
@@ -94,7 +94,7 @@ def day(
         strip=strip,
         people=tuple((frame.at_us, frame.uid) for frame in everything if frame.device is None and not frame.folded),
         rows=tuple(_with_memories(connection, rows, seen, shelf)),
-        totals=_where(everything, sum(lost for line in strip for _, _, lost in line.lost)),
+        totals=where(everything, sum(lost for line in strip for _, _, lost in line.lost)),
         memories=len(frames.stands) + len(frames.uncertain),
     )
 
@@ -114,7 +114,8 @@ def sort(everything: Sequence[Frame]) -> Frames:
     return Frames(tuple(stands), tuple(uncertain), tuple(folded), tuple(aside))
 
 
-def _where(everything: Sequence[Frame], lost: int) -> Where:
+def where(everything: Sequence[Frame], lost: int) -> Where:
+    """Count the frames of cameras; what people added is not a frame that was taken."""
     own = sort([frame for frame in everything if frame.device is not None])
     stills = sum(frame.folded == "static" for frame in own.folded)
     stored = len(own.stands) + len(own.uncertain) + len(own.folded) + len(own.aside)
@@ -191,14 +192,14 @@ class _Unsure:
     device: Device | None
 
 
-_Draft = _Moment | _Single | _Unsure | QuietRow | GapRow
+Draft = _Moment | _Single | _Unsure | QuietRow | GapRow
 
 
-def _rows(
+def drafts(
     frames: Frames, gaps: Sequence[Gap], known: dict[str, Device], bounds: tuple[int, int]
-) -> list[tuple[int, _Draft]]:
+) -> list[tuple[int, Draft]]:
     """(instant it is sorted by, row), newest first."""
-    rows: list[tuple[int, _Draft]] = []
+    rows: list[tuple[int, Draft]] = []
     runs: dict[str | None, list[list[Frame]]] = defaultdict(list)
     for frame in frames.stands:
         if frame.kind == "text" or (frame.kind == "audio" and frame.heard):
@@ -222,7 +223,7 @@ def _rows(
         for gap in gaps
         if bounds[0] <= gap.from_us and gap.device in known
     ]
-    rows += [(row.from_us, row) for row in _quiet(frames, known, gaps, bounds)]
+    rows += [(row.from_us + 1, row) for row in _quiet(frames, known, gaps, bounds)]  # after what it begins with
     rows.sort(key=lambda entry: entry[0], reverse=True)
     return rows
 
@@ -256,7 +257,7 @@ def _quiet(frames: Frames, known: dict[str, Device], gaps: Sequence[Gap], bounds
 
 
 def _with_memories(
-    connection: Connection, rows: Sequence[tuple[int, _Draft]], seen: Sql, shelf: Shelf | None
+    connection: Connection, rows: Sequence[tuple[int, Draft]], seen: Sql, shelf: Shelf | None
 ) -> list[Row]:
     wanted = dict.fromkeys(frame.id for _, row in rows for frame in _needed(row))
     memories = {memory.capture.id: memory for memory in reading.by_ids(connection, list(wanted), seen, shelf)}
@@ -274,7 +275,14 @@ def _with_memories(
     return made
 
 
-def _needed(row: _Draft) -> tuple[Frame, ...]:
+def frames_of(row: Draft) -> tuple[Frame, ...]:
+    """The frames that a row stands for."""
+    if isinstance(row, _Moment | _Unsure):
+        return row.frames
+    return (row.frame,) if isinstance(row, _Single) else ()
+
+
+def _needed(row: Draft) -> tuple[Frame, ...]:
     if isinstance(row, _Moment):
         return row.shown
     if isinstance(row, _Unsure):

@@ -128,6 +128,7 @@ class RecallHome:
                         hint="",
                     ),
                 )
+            connection.execute("DELETE FROM job WHERE capture = ? AND step = 'dedupe'", (number,))
             captures.touch(connection, number, at_us=5)
 
         await self.house.db.write(write)
