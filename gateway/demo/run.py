@@ -17,7 +17,8 @@ from typing import TypeAlias
 from gateway.app import Gateway, now_us, running
 from gateway.config import Settings, zone_name
 from gateway.demo.broker import DemoBroker, demo_broker
-from gateway.demo.cameras import Report, run_cameras
+from gateway.demo.cameras import Report
+from gateway.demo.crew import Orders, crew
 from gateway.demo.home import Home
 from gateway.entities import Lane, Privacy, Viewer
 from gateway.errors import Conflict, HearthlogError
@@ -101,19 +102,13 @@ async def staged(settings: Settings, show: Show, say: Say) -> AsyncIterator[Stag
             viewer = await _settle(gateway)
             say(f"Open {listening.urls[0]}")
             home = Home(show.seed, ends_at_us=now_us(), zone=zone_name(settings))
-            report = Report()
-            end = asyncio.Event()
-            async with asyncio.TaskGroup() as group:
-                cameras = group.create_task(
-                    run_cameras(home, url=broker.url, pace=PACE, until=end, report=report), name="cameras"
-                )
+            orders = Orders(show.seed, home.ends_at_us, zone_name(settings), broker.url, PACE)
+            async with crew(orders) as report, asyncio.TaskGroup() as group:
                 models = group.create_task(_fetch(gateway, settings, say), name="models")
                 try:
                     yield Stage(gateway, home, broker, report, viewer, time.monotonic())
                 finally:
-                    end.set()
                     models.cancel()
-                    await asyncio.wait({cameras})
 
 
 async def _settle(gateway: Gateway) -> Viewer:
