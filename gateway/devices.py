@@ -82,7 +82,7 @@ class Devices:
         return await self._db.read(lambda c: self._cards(c, viewer, [_known(c, viewer, device_id)])[0])
 
     async def add(self, viewer: Viewer, device_id: str, *, setting: Setting, lane: Lane = Lane.PLAIN) -> DeviceCard:
-        """Name a camera; from the first one on, unknown ones are refused. One that already came is taken over.
+        """Name a camera. One that already came is taken over.
 
         Raises Forbidden, Rejected (`bad-device-id`, `bad-name`), Conflict when someone added it before.
         """

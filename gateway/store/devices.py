@@ -40,11 +40,6 @@ def add(connection: Connection, device: str, *, lane: Lane, at_us: int, added: b
     return found
 
 
-def anyone_added(connection: Connection) -> bool:
-    """Whether a person has added a device yet: from then on unknown ones are refused (unless set otherwise)."""
-    return connection.execute("SELECT 1 FROM device WHERE added = 1 LIMIT 1").fetchone() is not None
-
-
 def set_status(connection: Connection, device: str, status: Json, *, at_us: int) -> None:
     """What the device last told of itself; the caller has checked and bounded it."""
     connection.execute(
