@@ -151,6 +151,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         gate = Gate(spool, dating, _gate_settings(settings, zone), now_us=now_us)
         times = Times(now_us=now_us, synchronised=lambda: synchronised(settings.clock.trust))
         ingest = MqttIngest(gate, db, settings.mqtt, times=times)
+        retention = Retention(db, folder, settings.home, settings.storage, now_us)
         index = await stack.enter_async_context(Index(db, folder=settings.home / "index" / "chroma"))
         search = Search(db, index, embed=_embedder(workers), place=Place(zone, now_us), shelf=shelf)
         runner = Runner(House(db, spool, shelf, workers, steps, now_us))
@@ -164,7 +165,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             memory_mb=settings.limits.memory_mb,
             temperature_c=settings.limits.temperature_c,
             now_us=now_us,
-            parts=lambda: _parts(ingest, troubles),
+            parts=lambda: _parts(ingest, index, troubles),
+            next_to_go=lambda: _next_to_go(retention),
         )
         watch = Watch(watched)
         parts = Parts(
@@ -179,7 +181,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             gate=gate,
         )
         upkeep = (
-            Retention(db, folder, settings.home, settings.storage, now_us),
+            retention,
             Bin(db, folder, settings.storage.bin_days, now_us),
             NewModels(models, workers, spool, steps, now_us),
         )
@@ -251,7 +253,11 @@ async def _warm(workers: Workers) -> None:
         await workers.run("embed-text", params={"texts": []}, priority=Priority.PERSON)
 
 
-def _parts(ingest: MqttIngest, troubles: dict[str, str]) -> list[Part]:
+async def _next_to_go(retention: Retention) -> str:
+    return (await retention.preview()).sentence()
+
+
+def _parts(ingest: MqttIngest, index: Index, troubles: dict[str, str]) -> list[Part]:
     found = []
     for link in ingest.links:
         if link.connected_since_us is not None:
@@ -259,6 +265,11 @@ def _parts(ingest: MqttIngest, troubles: dict[str, str]) -> list[Part]:
         else:
             why = f": {link.last_error}" if link.last_error else ""
             found.append(Part(f"Broker, {link.lane} lane", "look", f"The broker cannot be reached{why}."))
+    rebuilding = index.rebuilding
+    if rebuilding is None:
+        found.append(Part("Search", "good", "Complete."))
+    else:
+        found.append(Part("Search", "look", f"Complete, only slower: its index is made anew, {rebuilding:.0%} done."))
     found += [Part(name, "look", f"{name} failed and was started again ({code}).") for name, code in troubles.items()]
     return found
 

@@ -70,6 +70,8 @@ class Budget:
     unit: str
     """`MB`, `°C`, `GB`."""
     over: bool
+    note: str = ""
+    """What comes of it, as a sentence: which originals the rules would take next."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +41,8 @@ class Watched:
     now_us: Callable[[], int]
     parts: Callable[[], Sequence[Part]]
     """Broker, indexes and the like, as they are now."""
+    next_to_go: Callable[[], Awaitable[str]]
+    """Which originals the rules would take next, as a sentence."""
 
 
 @dataclass(slots=True)
@@ -120,7 +122,7 @@ class Watch:
             nodes.append(
                 Node(name, step.label, waiting, rate, oldest_s, line, slow=waiting > 20 and (oldest_s or 0) > 60)
             )
-        budgets = self._budgets()
+        budgets = self._budgets(await on.next_to_go())
         parts = tuple(on.parts())
         return Health(
             sentence=_sentence(nodes, budgets, parts, len(aside)),
@@ -178,7 +180,7 @@ class Watch:
         except OSError as error:
             raise HearthlogError("the data folder cannot be asked for its space", code="disk-error") from error
 
-    def _budgets(self) -> list[Budget]:
+    def _budgets(self, next_to_go: str) -> list[Budget]:
         on = self.on
         disk = probes.disk(on.home)
         used_mb = self._pss_bytes / 1e6
@@ -191,6 +193,7 @@ class Watch:
                 round(disk.total / 1e9, 1),
                 "GB",
                 over=self.on.spool.free_floor_bytes > disk.free,
+                note=next_to_go,
             ),
         ]
         celsius = probes.temperature_c()

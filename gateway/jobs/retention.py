@@ -35,6 +35,14 @@ ORDER BY stands, newest LIMIT :limit
 """
 
 
+_BECAUSE = {
+    "age": "they are older than the rules allow",
+    "size": "more is kept than the rules allow",
+    "still": "they are old still scenes",
+    "floor": "the disk is nearly full",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What would go now, and why."""
@@ -43,6 +51,13 @@ class Preview:
     bytes: int
     why: str
     """`age`, `size`, `still`, `floor`, or empty when nothing would go."""
+
+    def sentence(self) -> str:
+        """For Health."""
+        if not self.why:
+            return "By the rules set, no original is to go."
+        which = "original is" if self.originals == 1 else "originals are"
+        return f"{self.originals} {which} to go ({self.bytes / 1e6:.0f} MB): {_BECAUSE[self.why]}."
 
 
 @dataclass(frozen=True, slots=True)

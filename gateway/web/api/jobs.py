@@ -48,6 +48,7 @@ class BudgetOut(Shape):
     limit: float
     unit: str
     over: bool
+    note: str = Field(description="What comes of it: which originals the rules would take next")
 
 
 class PartOut(Shape):
@@ -137,7 +138,13 @@ def health_out(health: Health) -> HealthOut:
         set_aside=[_set_aside(each) for each in health.set_aside],
         budgets=[
             BudgetOut(
-                name=each.name, label=each.label, used=each.used, limit=each.limit, unit=each.unit, over=each.over
+                name=each.name,
+                label=each.label,
+                used=each.used,
+                limit=each.limit,
+                unit=each.unit,
+                over=each.over,
+                note=each.note,
             )
             for each in health.budgets
         ],

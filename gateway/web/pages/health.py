@@ -193,7 +193,7 @@ def budget_view(budget: Budget) -> BudgetView:
     used, limit, unit = budget.used, budget.limit, budget.unit
     if unit == "MB" and limit >= 1_000:
         used, limit, unit = used / 1_000, limit / 1_000, "GB"
-    over = "Over its limit." if budget.over else ""
+    over = " ".join(part for part in ("Over its limit." if budget.over else "", budget.note) if part)
     if budget.name == "temperature":
         return BudgetView(
             budget.label,
