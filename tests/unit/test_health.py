@@ -1,0 +1,123 @@
+"""Health tells the truth: what waits, what was set aside and why, and what can be done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.entities import Kind, Priority, Privacy, Role, Viewer
+from gateway.errors import Forbidden, NotFound, Unreadable
+from gateway.health import Part
+from gateway.jobs.health import Watch, Watched
+from gateway.pipeline.plan import find_steps
+from gateway.pipeline.runner import House, Runner
+from gateway.testing import TwinWorkers
+from tests.unit.conftest import SmallHouse
+
+NOW_US = 10**15
+
+
+async def _nothing_to_go() -> str:
+    return "By the rules set, no original is to go."
+
+
+def _watch(house: SmallHouse, *, parts: tuple[Part, ...] = ()) -> Watch:
+    workers = TwinWorkers()
+    return Watch(
+        Watched(
+            db=house.db,
+            spool=house.spool,
+            runner=Runner(House(house.db, house.spool, house.shelf, workers, find_steps(), lambda: NOW_US)),
+            workers=workers,
+            home=Path(house.path),
+            memory_mb=100_000,
+            temperature_c=75,
+            now_us=lambda: NOW_US,
+            parts=lambda: parts,
+            next_to_go=_nothing_to_go,
+        )
+    )
+
+
+def _viewer(house: SmallHouse, role: Role = Role.ADMIN, *, other: bool = False) -> Viewer:
+    return Viewer("somebody-else" if other else house.owner, "Nora", role)
+
+
+async def _buried(house: SmallHouse) -> int:
+    await house.put(b"broken", seq=1, at_us=NOW_US, privacy=Privacy.PRIVATE, source_name="secret.jpg")
+    (job,) = await house.spool.claim(["quality"], lowest=Priority.BACKLOG, limit=1, now_us=NOW_US)
+    error = Unreadable("The picture ends too early", hint="Trying again will not help this one")
+    await house.spool.bury(job, Kind.IMAGE, error, at_us=NOW_US, alone=False)
+    return job.id
+
+
+async def test_an_idle_house_says_that_all_is_well(house: SmallHouse) -> None:
+    health = await _watch(house).look(_viewer(house))
+    assert health.sentence == "Everything is stored. All caught up."
+    assert [node.waiting for node in health.nodes] == [0] * len(health.nodes)
+
+
+async def test_what_waits_is_counted_with_its_age(house: SmallHouse) -> None:
+    await house.put(b"one", seq=1, at_us=NOW_US - 120_000_000)
+    watch = _watch(house)
+    health = await watch.look(_viewer(house))
+    quality = next(node for node in health.nodes if node.name == "quality")
+    assert (quality.waiting, quality.oldest_s) == (1, 120)
+    assert health.priorities[Priority.LIVE] == 4
+    assert "about 2 minutes behind" in health.sentence
+    assert (await watch.busy()).waiting == 4
+
+
+async def test_a_broken_part_is_the_headline(house: SmallHouse) -> None:
+    lost = Part("Broker, record lane", "look", "The broker cannot be reached: refused.")
+    health = await _watch(house, parts=(lost,)).look(_viewer(house))
+    assert health.sentence.startswith("The broker cannot be reached")
+
+
+async def test_a_dead_letter_has_its_reason_and_can_be_tried_again(house: SmallHouse) -> None:
+    job = await _buried(house)
+    watch = _watch(house)
+    (aside,) = (await watch.look(_viewer(house))).set_aside
+    assert (aside.what, aside.code, aside.reason, aside.source_name, aside.can_retry) == (
+        "quality", "unreadable", "The picture ends too early", "secret.jpg", True,
+    )  # fmt: skip
+    await watch.retry(_viewer(house), job)
+    health = await watch.look(_viewer(house))
+    assert health.set_aside == ()
+    assert health.priorities[Priority.PERSON] == 4
+
+
+async def test_someone_elses_private_file_is_told_without_its_name(house: SmallHouse) -> None:
+    await _buried(house)
+    (aside,) = (await _watch(house).look(_viewer(house, Role.MEMBER, other=True))).set_aside
+    assert (aside.source_name, aside.memory) == ("", "")
+
+
+async def test_a_guest_tries_nothing_again(house: SmallHouse) -> None:
+    job = await _buried(house)
+    guest = _viewer(house, Role.GUEST, other=True)
+    with pytest.raises(Forbidden):
+        await _watch(house).retry(guest, job)
+    with pytest.raises(Forbidden):
+        await _watch(house).retry_all(guest)
+
+
+async def test_a_job_that_is_not_set_aside_is_not_found(house: SmallHouse) -> None:
+    with pytest.raises(NotFound):
+        await _watch(house).retry(_viewer(house), 4711)
+
+
+async def test_all_of_one_step_are_tried_again(house: SmallHouse) -> None:
+    await _buried(house)
+    assert await _watch(house).retry_all(_viewer(house), step="ocr") == 0
+    assert await _watch(house).retry_all(_viewer(house), step="quality") == 1
+
+
+async def test_rates_come_from_what_was_done_each_minute(house: SmallHouse) -> None:
+    watch = _watch(house)
+    await watch.sample()
+    watch.on.runner.done["quality"] = 10
+    health = await watch.look(_viewer(house))
+    quality = next(node for node in health.nodes if node.name == "quality")
+    assert (quality.per_minute, quality.line) == (10, (10,))
