@@ -42,6 +42,8 @@ class Streams:
     pace: Pace = field(default_factory=Pace)
     open: dict[asyncio.Task[object], str] = field(default_factory=dict)
     """The task that feeds it → the person who reads it."""
+    requests: dict[asyncio.Task[object], web.Request] = field(default_factory=dict)
+    """The task that feeds it → what asked for it: a browser that went on to another page is seen by its connection."""
 
 
 STREAMS = web.AppKey("streams", Streams)
@@ -59,7 +61,7 @@ async def stream(request: web.Request, parts: Parts, caller: Caller, after: str)
     """
     cursor = cursor_from(after)
     streams = request.app[STREAMS]
-    with _one_more(streams, caller.viewer.user):
+    with _one_more(streams, request, caller.viewer.user):
         response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/event-stream", "X-Accel-Buffering": "no"})
         await response.prepare(request)
         try:
@@ -117,16 +119,26 @@ def _text(changes: list[Change], cursor: Cursor, over: bool) -> str:
 
 
 @contextlib.contextmanager
-def _one_more(streams: Streams, person: str) -> Iterator[None]:
+def _one_more(streams: Streams, request: web.Request, person: str) -> Iterator[None]:
     task = asyncio.current_task()
     assert task is not None
+    for other, asked in list(streams.requests.items()):
+        if asked.transport is None or asked.transport.is_closing():
+            other.cancel()
+            _forget(streams, other)
     if len(streams.open) >= _MOST_STREAMS or Counter(streams.open.values())[person] >= _MOST_OF_ONE:
         raise Retryable("too many live views are open", code="too-many-streams", hint="Close some", retry_ms=10_000)
     streams.open[task] = person
+    streams.requests[task] = request
     try:
         yield
     finally:
-        del streams.open[task]
+        _forget(streams, task)
+
+
+def _forget(streams: Streams, task: asyncio.Task[object]) -> None:
+    streams.open.pop(task, None)
+    streams.requests.pop(task, None)
 
 
 async def _send(response: web.StreamResponse, text: str) -> None:

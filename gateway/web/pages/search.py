@@ -107,7 +107,7 @@ def page_view(answer: Answer, given: SearchQuery, devices: list[Device], *, zone
         next=address.of(cursor=answer.next, at=first + len(answer.items)) if answer.next else "",
         first=address.of() if given.cursor else "",
         rebuilding="" if answer.rebuilding is None else f"The index is being rebuilt, {answer.rebuilding:.0%}.",
-        meaning_off=f"{answer.meaning_off} {answer.meaning_hint}".strip() if given.q else "",
+        meaning_off=words.sentences(answer.meaning_off, answer.meaning_hint) if given.q else "",
         hidden=tuple((name, value) for name, value in (("from", given.from_), ("to", given.to)) if value)
         + (() if given.parse else (("parse", "0"),)),
     )

@@ -270,6 +270,14 @@ def heading(text: str) -> str:
     return text[:-1] if text.endswith(".") and ". " not in text else text
 
 
+def sentences(*parts: str) -> str:
+    """Each part as a sentence of its own: `nothing is here` becomes `Nothing is here.`"""
+    said = (part.strip() for part in parts)
+    return " ".join(
+        part[0].upper() + part[1:] + ("" if part.endswith((".", "!", "?")) else ".") for part in said if part
+    )
+
+
 def alt(memory: Memory) -> str:
     """The alternative text of a picture: its caption, and who said it."""
     if not memory.caption:

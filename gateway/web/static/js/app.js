@@ -12,3 +12,4 @@ startForms();
 const page = PAGES[document.body.dataset.page];
 if (page) (await import(page)).start();
 startEvents();
+document.documentElement.dataset.ready = "";

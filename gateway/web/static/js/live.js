@@ -28,7 +28,7 @@ async function load(address) {
     const top = anchor?.getBoundingClientRect().top ?? 0;
     for (const part of live()) {
       const next = fresh.getElementById(part.id);
-      if (!next || part.contains(typingIn())) continue;
+      if (!next) continue;
       morph(part, next);
     }
     if (anchor?.isConnected) scrollBy(0, anchor.getBoundingClientRect().top - top);
@@ -52,9 +52,9 @@ function live() {
   return document.querySelectorAll("[data-live]");
 }
 
-function typingIn() {
-  const active = document.activeElement;
-  return active?.matches("input:not([type=checkbox], [type=radio]), textarea, select") ? active : null;
+/** What somebody writes in right now is theirs. */
+function theirs(node) {
+  return node.nodeType === Node.ELEMENT_NODE && node === document.activeElement && node.matches("input:not([type=checkbox], [type=radio]), textarea, select");
 }
 
 function firstInView() {
@@ -64,7 +64,7 @@ function firstInView() {
 
 /** Make `a` like `b`, keeping nodes that stand: pictures do not flicker and focus stays. */
 export function morph(a, b) {
-  if (a.isEqualNode(b)) return;
+  if (a.isEqualNode(b) || theirs(a)) return;
   if (a.nodeType !== b.nodeType || a.nodeName !== b.nodeName) { a.replaceWith(document.importNode(b, true)); return; }
   if (a.nodeType !== Node.ELEMENT_NODE) { if (a.nodeValue !== b.nodeValue) a.nodeValue = b.nodeValue; return; }
   for (const { name } of [...a.attributes]) if (!b.hasAttribute(name) && !(name === "open" && a.localName === "details")) a.removeAttribute(name);
