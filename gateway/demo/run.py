@@ -155,7 +155,7 @@ async def once(stage: Stage, show: Show) -> Summary:
     await stage.gateway.index.catch_up()
     return {
         **await stage.gateway.db.read(_figures),
-        "received": stage.report.acked + stage.report.repeated,
+        "received": stage.report.acked,
         "lost": stage.report.lost,
         "broker": stage.broker.name,
         "seconds": round(time.monotonic() - stage.began_s, 1),

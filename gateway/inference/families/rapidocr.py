@@ -24,6 +24,8 @@ from gateway.inference.spaces import HEIGHT_PX, spaced
 _MIN_SCORE = 0.5
 _MIN_SHORT_SCORE = 0.85
 """One or two characters are what a texture is most easily taken for."""
+_TURN_BELOW = 0.7
+"""Upright print reads better than this; upside down it does not."""
 _MAX_LINES = 60
 _MAX_CHARACTERS = 500
 _SHORT_SIDE_PX, _LONG_SIDE_PX, _PIXELS = 736, 1280, 1_000_000
@@ -52,8 +54,7 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
         if not len(boxes):
             return {"lines": []}
         crops = engine.get_crop_img_list(np.asarray(image)[:, :, ::-1], boxes)
-        crops, _, _ = engine.text_cls(crops)
-        readings, _ = engine.text_rec(crops, True)
+        crops, readings = _read(engine, crops)
         size = np.array([image.width, image.height], dtype=np.float32)
         lines = []
         for box, crop, (text, score, details) in zip(boxes, crops, readings, strict=True):
@@ -93,6 +94,22 @@ def _find(engine: Any, image: Image.Image) -> Array:  # `Any`: the library has n
     area = np.ptp(boxes[:, :, 0], axis=1) * np.ptp(boxes[:, :, 1], axis=1)
     largest: Array = boxes[np.argsort(-area, kind="stable")[:_MAX_LINES]]
     return largest
+
+
+def _read(engine: Any, crops: list[Array]) -> tuple[list[Array], list[Any]]:  # `Any`: the library has no types
+    """Each line, and what it says. One that reads badly is turned by half a turn, and kept so where that reads better.
+
+    The library's own classifier of direction is not asked: it turns words that look alike both ways (ONIONS).
+    """
+    readings, _ = engine.text_rec(crops, True)
+    poor = [place for place, reading in enumerate(readings) if reading[1] < _TURN_BELOW]
+    if poor:
+        turned = [np.ascontiguousarray(crops[place][::-1, ::-1]) for place in poor]
+        again, _ = engine.text_rec(turned, True)
+        for place, crop, reading in zip(poor, turned, again, strict=True):
+            if reading[1] > readings[place][1]:
+                crops[place], readings[place] = crop, reading
+    return crops, readings
 
 
 def _line(text: str, details: Sequence[Any], crop: Array) -> str:
