@@ -6,6 +6,7 @@ import json
 import statistics
 import tempfile
 from pathlib import Path
+from typing import Any  # of a JSON object
 
 from tests.bench.broker import Broker
 from tests.bench.children import child
@@ -16,16 +17,16 @@ DEVICES = 8
 BAR = 0.70
 
 
-def publish(port: int, *, count: int, devices: int = DEVICES, rate: float = 0.0) -> dict[str, float]:
-    """Have records published by a process of their own; its JSON, with `rate` (acknowledged a second) beside."""
+def publish(port: int, *, count: int, devices: int = DEVICES, rate: float = 0.0) -> dict[str, Any]:
+    """Have records published by a process of their own; its JSON, with `reached` (acknowledged a second) beside."""
     arguments = [f"--port={port}", f"--count={count}", f"--devices={devices}", f"--rate={rate}"]
     with child("tests.bench.cameras", *arguments) as cameras:
         cameras.wait_for("ready")
         cameras.say()
-        found: dict[str, float] = json.loads(cameras.line(limit_s=180))
+        found: dict[str, Any] = json.loads(cameras.line(limit_s=180))
     if found["acked"] != count:
         raise AssertionError(f"{found['acked']} of {count} acknowledged, {found['nacked']} refused")
-    return {**found, "rate": count / found["took_s"]}
+    return {**found, "reached": count / found["took_s"]}
 
 
 def run(*, quick: bool = False, rounds: int = 5) -> Result:
@@ -38,8 +39,8 @@ def run(*, quick: bool = False, rounds: int = 5) -> Result:
             for n in range(rounds):
                 with child("tests.bench.drop_child", f"--port={broker.port}", f"--credit={CREDIT}") as one:
                     one.wait_for("ready")
-                    dropped = publish(broker.port, count=count)["rate"]
-                gateway = through_gateway(broker, folder / f"home-{n}", count=count)["rate"]
+                    dropped = publish(broker.port, count=count)["reached"]
+                gateway = through_gateway(broker, folder / f"home-{n}", count=count)["reached"]
                 with child("tests.bench.write_child", f"--folder={folder / f'bare-{n}'}", f"--count={count}") as one:
                     written = float(one.line(limit_s=120))
                 ratios.append(gateway / min(dropped, written))
@@ -54,7 +55,7 @@ def run(*, quick: bool = False, rounds: int = 5) -> Result:
     )
 
 
-def through_gateway(broker: Broker, home: Path, *, count: int, profile: str = "") -> dict[str, float]:
+def through_gateway(broker: Broker, home: Path, *, count: int, profile: str = "") -> dict[str, Any]:
     """One round through the real way in, with steps paused."""
     environ = {
         "HEARTHLOG_HOME": str(home),

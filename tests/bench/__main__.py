@@ -1,0 +1,62 @@
+"""`make bench`: every figure that the README quotes, as a table and as bench-YYYYMMDD.json.
+
+ARGS="--quick" is a look in a few minutes; ARGS="--only ingest --rounds 5" is one row at full length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.bench import ack, finding, ingest, steps, whole
+from tests.bench.result import Result, table, write_json
+
+
+def main(argv: list[str]) -> int:
+    """0 when every bar that could be measured was met."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes: a look, not a figure to quote")
+    parser.add_argument("--rounds", type=int, default=0, help="interleaved rounds of a ratio (5, quick 2)")
+    parser.add_argument(
+        "--only", action="append", default=[], choices=("ingest", "ack", "steps", "search", "whole", "help")
+    )
+    given = parser.parse_args(argv)
+    quick: bool = given.quick
+    rounds: int = given.rounds or (2 if quick else 5)
+    benches: Mapping[str, Callable[[], list[Result]]] = {
+        "ingest": lambda: [ingest.run(quick=quick, rounds=rounds)],
+        "ack": lambda: [ack.run(quick=quick)],
+        "steps": lambda: [steps.run(quick=quick, rounds=rounds)],
+        "search": lambda: finding.run(quick=quick, rounds=rounds),
+        "whole": lambda: whole.run(quick=quick, rounds=rounds),
+        "help": lambda: [whole.run_help(rounds=rounds)],
+    }
+    results: list[Result] = []
+    for name, bench in benches.items():
+        if given.only and name not in given.only:
+            continue
+        began_s = time.monotonic()
+        results += bench()
+        print(f"{name}: {time.monotonic() - began_s:.0f} s", file=sys.stderr, flush=True)
+    print(table(results))
+    about = {
+        "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "quick": quick,
+        "rounds": rounds,
+        "machine": platform.machine(),
+        "processors": os.cpu_count(),
+        "load_before": os.getloadavg()[0],
+        "python": platform.python_version(),
+    }
+    write_json(results, Path(f"bench-{dt.datetime.now(dt.UTC):%Y%m%d}.json"), about=about)
+    return 0 if all(each.passed is not False for each in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
