@@ -185,11 +185,11 @@ class Index:
 
     async def _follow_vectors(self, uids: list[str]) -> None:
         await self._choose_spaces()
-        for space, held in self._held.items():
+        loop = asyncio.get_running_loop()
+        for space, held in list(self._held.items()):
             rows, without = await self._db.read(partial(vectors.of_memories, space=space, uids=uids))
-            held.take(rows)
-            if without:
-                held.exact.remove(without)
+            await loop.run_in_executor(held.exact.thread, held.take, rows)
+            await loop.run_in_executor(held.exact.thread, held.exact.remove, without)
 
     async def _choose_spaces(self) -> None:
         known = await self._db.read(vectors.spaces)
@@ -230,7 +230,7 @@ class Held:
         self.exact = Exact(space, dimensions if self._projection is None else _PROJECTED)
 
     def take(self, rows: list[vectors.Row]) -> None:
-        """Keep these; ones of another length are left out."""
+        """Keep these; ones of another length are left out. Blocks: call it in the index's thread."""
         fitting = {number: vector for number, vector in rows if len(vector) == 4 * self.dimensions}
         if fitting:
             matrix = np.frombuffer(b"".join(fitting.values()), "<f4").reshape(len(fitting), self.dimensions)

@@ -7,6 +7,7 @@ float32 vectors that SQLite keeps.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -66,7 +67,7 @@ class VectorIndex(Protocol):
 
 
 class Exact:
-    """int8 in memory. The methods without `async` block for milliseconds: call them from a thread."""
+    """int8 in memory. The methods without `async` block for milliseconds: call them in `thread`."""
 
     def __init__(self, space: str, dimensions: int, *, capacity: int = 1_024) -> None:
         self.space = space
@@ -144,16 +145,16 @@ class Exact:
 
     async def put(self, ids: Sequence[int], vectors: Floats) -> None:
         """See VectorIndex."""
-        self.insert(ids, vectors)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.insert, ids, vectors)
 
     async def drop(self, ids: Sequence[int]) -> None:
         """See VectorIndex."""
-        self.remove(ids)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.remove, ids)
 
     async def nearest(self, query: Floats, *, limit: int, among: Ids | None = None) -> list[Near]:
         """See VectorIndex. Cosines are those of the int8 vectors."""
         ids = self.ids() if among is None else among
-        cosines = self.cosines(query, ids)
+        cosines = await asyncio.get_running_loop().run_in_executor(self._thread, self.cosines, query, ids)
         return [Near(int(ids[n]), float(cosines[n])) for n in top(cosines, ids, limit)]
 
     async def holds(self, ids: Sequence[int]) -> list[int]:
