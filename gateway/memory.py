@@ -132,7 +132,7 @@ class Memories:
             edits.put_in_bin(connection, capture.id, at_us=self._clock())
             heir = captures.promote(connection, capture.id, at_us=self._clock())
             if heir is not None:
-                self._spool.requeue(connection, capture_id=heir, kind=capture.kind, step="dedupe", at_us=self._clock())
+                self._spool.requeue(connection, capture_id=heir, step="dedupe", at_us=self._clock())
 
         await self._db.write(write)
 
@@ -234,9 +234,7 @@ class Memories:
                 raise NotFound("there is no such step for this kind of memory", code="no-such-step")
             first = [step] if step is not None else [name for name, after in plan.items() if not after]
             for name in first:
-                self._spool.requeue(
-                    connection, capture_id=capture.id, kind=capture.kind, step=name, at_us=self._clock()
-                )
+                self._spool.requeue(connection, capture_id=capture.id, step=name, at_us=self._clock())
             captures.touch(connection, capture.id, at_us=self._clock())
 
         await self._db.write(write)

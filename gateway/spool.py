@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from gateway.batches import Batches
 from gateway.entities import (
@@ -36,6 +36,9 @@ from gateway.store.blobs import BlobFolder, Body, Sealed
 from gateway.store.db import Connection, Database
 from gateway.store.ids import new_uid
 from gateway.store.keys import Keyring, wrap
+
+Also: TypeAlias = Callable[[Connection], Collection[str]]
+"""Runs within the transaction of a job's end; names steps that need not be queued after it."""
 
 _BLOB_THREADS = 4
 _BLOBS_AT_ONCE = 16
@@ -82,26 +85,27 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the queue must know of the pipeline: for each kind, its steps and what each waits for."""
+    """What the queue must know of the pipeline: for each kind, its steps in their order, and what each reads."""
 
     steps: Mapping[Kind, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     """kind → step → steps of the same kind that must end before it."""
 
-    def waits(self, kind: Kind) -> dict[str, int]:
-        """step → how many others it waits for."""
-        return {step: len(after) for step, after in self.steps.get(kind, {}).items()}
+    def first(self, kind: Kind) -> list[str]:
+        """Steps that wait for nothing."""
+        return [step for step, after in self.steps.get(kind, {}).items() if not after]
 
     def dependents(self, kind: Kind, step: str) -> list[str]:
-        """Steps that wait for `step`."""
+        """Steps that read `step`, in the plan's order."""
         return [other for other, after in self.steps.get(kind, {}).items() if step in after]
 
-    def downstream(self, kind: Kind, step: str) -> list[str]:
-        """`step` and everything made from it, in the plan's order."""
-        reached = {step}
-        for other, after in self.steps.get(kind, {}).items():
-            if reached & set(after):
-                reached.add(other)
-        return [other for other in self.steps.get(kind, {}) if other in reached]
+    def ready(self, kind: Kind, step: str, *, settled: Collection[str], queued: Collection[str]) -> bool:
+        """Whether a step can be done now: all it reads is settled, and nothing that was made from is to be redone."""
+        after = self.steps[kind][step]
+        return all(other in settled for other in after) and not self._upstream(kind, step).intersection(queued)
+
+    def _upstream(self, kind: Kind, step: str) -> frozenset[str]:
+        after = self.steps[kind][step]
+        return frozenset(after).union(*(self._upstream(kind, other) for other in after))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ class Spool:
         self._folder = folder
         self._keyring = keyring
         self._run = run
-        self._waits = {kind: plan.waits(kind) for kind in Kind}
+        self._first = {kind: plan.first(kind) for kind in Kind}
         self._blobs = Batches(self._keep_bytes, name="blob", threads=_BLOB_THREADS, most=_BLOBS_AT_ONCE)
         self._same: dict[tuple[str, bytes], asyncio.Lock] = {}
         self.free_floor_bytes = 0
@@ -268,7 +272,7 @@ class Spool:
         jobs.add(
             connection,
             capture_id=capture_id,
-            steps=self._waits[decoded.kind],
+            steps=self._first[decoded.kind],
             priority=arrival.priority,
             at_us=arrival.received_at_us,
         )
@@ -281,18 +285,21 @@ class Spool:
             lambda c: jobs.claim(c, steps=steps, lowest=lowest, limit=limit, lease=self._run, now_us=now_us)
         )
 
-    async def done(
-        self, job: Job, kind: Kind, stored: Stored | None, *, also: Callable[[Connection], None] | None = None
-    ) -> None:
-        """Annotation, change and the job's end, in one transaction. None: the annotation that stands still fits."""
+    async def done(self, job: Job, kind: Kind, stored: Stored | None, *, also: Also | None = None) -> None:
+        """Annotation, change, the job's end and what it makes ready, in one transaction.
+
+        None: the annotation that stands still fits. `also` runs within, and names steps that it took care of.
+        """
 
         def end(connection: Connection) -> None:
+            handled: Collection[str] = ()
             if stored is not None and captures.get(connection, job.capture_id) is not None:
                 captures.put_annotation(connection, stored)
                 if also is not None:
-                    also(connection)
+                    handled = also(connection)
                 captures.touch(connection, job.capture_id, at_us=stored.at_us)
-            jobs.finish(connection, job, dependents=self.plan.dependents(kind, job.step))
+            jobs.finish(connection, job)
+            self._go_on(connection, job, kind, handled=handled, anew=stored is not None)
 
         await self.db.write(end)
 
@@ -306,34 +313,38 @@ class Spool:
         await self.db.write(lambda c: jobs.put_back(c, held))
 
     async def bury(self, job: Job, kind: Kind, error: HearthlogError, *, at_us: int, alone: bool = True) -> None:
-        """Set it aside with its reason. Not `alone`: nothing else can be done with this capture either, so what
-        waits for it is dropped; trying the job again brings that back.
+        """Set it aside with its reason. Not `alone`: nothing else can be done with this capture either, until the job
+        is tried again; else the steps that read it go on without it.
         """
 
         def end(connection: Connection) -> None:
-            dependents = self.plan.dependents(kind, job.step)
-            jobs.bury(connection, job, why=(error.code, error.what, error.hint), dependents=dependents)
-            if not alone:
-                jobs.drop(connection, job.capture_id, self.plan.downstream(kind, job.step)[1:])
+            jobs.bury(connection, job, why=(error.code, error.what, error.hint))
+            if alone:
+                self._go_on(connection, job, kind, anew=True)
             captures.touch(connection, job.capture_id, at_us=at_us)
 
         await self.db.write(end)
 
     def requeue(
-        self,
-        connection: Connection,
-        *,
-        capture_id: int,
-        kind: Kind,
-        step: str,
-        at_us: int,
-        priority: Priority = Priority.PERSON,
+        self, connection: Connection, *, capture_id: int, step: str, at_us: int, priority: Priority = Priority.PERSON
     ) -> None:
-        """Within a transaction: do a step again for one capture, and what is made from it."""
-        again = self.plan.downstream(kind, step)
-        after = self.plan.steps.get(kind, {})
-        waits = {name: len(set(after[name]) & set(again)) for name in again}
-        jobs.add(connection, capture_id=capture_id, steps=waits, priority=priority, at_us=at_us)
+        """Within a transaction: do a step again for one capture. What is made from it follows."""
+        jobs.add(connection, capture_id=capture_id, steps=[step], priority=priority, at_us=at_us)
+
+    def _go_on(
+        self, connection: Connection, job: Job, kind: Kind, *, handled: Collection[str] = (), anew: bool
+    ) -> None:
+        """Queue what reads this job's step and can be done now; if nothing is `anew`, only what was never done."""
+        dependents = [step for step in self.plan.dependents(kind, job.step) if step not in handled]
+        if not dependents:
+            return
+        settled, queued = jobs.standing(connection, job.capture_id)
+        for step in dependents:
+            wanted = step not in queued and (anew or step not in settled)
+            if wanted and self.plan.ready(kind, step, settled=settled, queued=queued):
+                at_us = job.queued_at_us
+                jobs.add(connection, capture_id=job.capture_id, steps=[step], priority=job.priority, at_us=at_us)
+                queued.add(step)
 
 
 def write_ledger(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway import metrics
-from gateway.entities import Kind, Priority, Role, Viewer
+from gateway.entities import Priority, Role, Viewer
 from gateway.errors import Forbidden, HearthlogError, NotFound
 from gateway.health import Budget, Busy, Health, Node, Part, SetAside
 from gateway.inference.workers import Workers
@@ -149,8 +149,8 @@ class Watch:
 
         def again(connection: Connection) -> int:
             rows = jobs.dead_where(connection, where, values)
-            for capture_id, kind, step in rows:
-                spool.requeue(connection, capture_id=capture_id, kind=Kind(kind), step=step, at_us=now_us)
+            for capture_id, step in rows:
+                spool.requeue(connection, capture_id=capture_id, step=step, at_us=now_us)
             return len(rows)
 
         return await self.on.db.write(again)

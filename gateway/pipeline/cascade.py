@@ -18,13 +18,18 @@ _WHY = {
 }
 
 
-def pass_over(connection: Connection, steps: Mapping[str, Step], capture: Capture, said: Stored) -> None:
-    """Within the transaction that says a picture is folded: take what costs off its queue, with the reason kept."""
+def pass_over(connection: Connection, steps: Mapping[str, Step], capture: Capture, said: Stored) -> list[str]:
+    """Within the transaction that says a picture is folded: keep the reason why what costs does not see it.
+
+    Returns those steps. What one of them said before stands.
+    """
     copy = said.annotation.duplicate
     if copy is None or copy.kind not in FOLDED_KINDS:
-        return
-    for step in steps.values():
-        if step.key_frames_only and capture.kind in step.takes and jobs.drop(connection, capture.id, [step.name]):
+        return []
+    costly = [step for step in steps.values() if step.key_frames_only and capture.kind in step.takes]
+    settled, queued = jobs.standing(connection, capture.id)
+    for step in costly:
+        if step.name not in settled | queued:
             captures.put_skip(
                 connection,
                 Stored(
@@ -40,3 +45,4 @@ def pass_over(connection: Connection, steps: Mapping[str, Step], capture: Captur
                     hint="",
                 ),
             )
+    return [step.name for step in costly]

@@ -183,10 +183,8 @@ def catch_up(connection: Connection, spool: Spool, steps: Mapping[str, Step], *,
     for step in steps.values():
         if not step.tasks or not any(_ready(workers, task) for task in step.tasks):
             continue
-        for capture_id, kind in captures.skipped_for_model(connection, step.name):
-            spool.requeue(
-                connection, capture_id=capture_id, kind=kind, step=step.name, at_us=at_us, priority=Priority.BACKLOG
-            )
+        for capture_id in captures.skipped_for_model(connection, step.name):
+            spool.requeue(connection, capture_id=capture_id, step=step.name, at_us=at_us, priority=Priority.BACKLOG)
             queued += 1
     return queued
 

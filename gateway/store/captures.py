@@ -99,7 +99,7 @@ def previous_standing(connection: Connection, capture: Capture, *, limit: int) -
         f"SELECT {COLUMNS} FROM {FROM} JOIN understood AS u ON u.capture = c.id"
         " WHERE c.device = :device AND c.kind = :kind AND c.deleted_at_us IS NULL AND u.folded = ''"
         " AND (c.captured_at_us, c.id) < (:at, :id)"
-        " AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.capture = c.id AND j.step = 'dedupe' AND j.state <> 'dead')"
+        " AND EXISTS (SELECT 1 FROM annotation AS a WHERE a.capture = c.id AND a.step = 'dedupe' AND a.current = 1)"
         " ORDER BY c.captured_at_us DESC, c.id DESC LIMIT :limit",
         {
             "device": capture.device,
@@ -138,15 +138,15 @@ def alike(connection: Connection, capture: Capture, likeness: bytes, *, limit: i
     return [found[key] for key in sorted(found)]
 
 
-def skipped_for_model(connection: Connection, step: str) -> list[tuple[int, Kind]]:
+def skipped_for_model(connection: Connection, step: str) -> list[int]:
     """Captures that a step passed over for want of a model, and that are not queued for it."""
     rows = connection.execute(
-        "SELECT c.id, c.kind FROM annotation AS a JOIN capture AS c ON c.id = a.capture"
+        "SELECT c.id FROM annotation AS a JOIN capture AS c ON c.id = a.capture"
         " WHERE a.step = ? AND a.current = 1 AND a.skip_code = 'model-missing' AND c.blob IS NOT NULL"
         " AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.capture = c.id AND j.step = a.step)",
         (step,),
     ).fetchall()
-    return [(row["id"], Kind(row["kind"])) for row in rows]
+    return [row["id"] for row in rows]
 
 
 def notes(connection: Connection, capture_id: int) -> list[Stored]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.entities import Job, Priority, Viewer
@@ -14,20 +14,23 @@ _PRIORITY = {rank: priority for priority, rank in RANK.items()}
 MAX_LOSSES = 20
 
 _INSERT = """
-INSERT INTO job(capture, step, state, priority, waits, queued_at_us)
-VALUES (?, ?, 'waiting', ?, ?, ?)
+INSERT INTO job(capture, step, state, priority, queued_at_us)
+VALUES (?, ?, 'waiting', ?, ?)
 ON CONFLICT (capture, step) DO UPDATE SET
-  state = 'waiting', priority = min(priority, excluded.priority), waits = excluded.waits, tries = 0, losses = 0,
+  state = 'waiting', priority = min(priority, excluded.priority), tries = 0, losses = 0,
   not_before_us = 0, queued_at_us = excluded.queued_at_us, lease = '', code = '', reason = '', hint = ''
   WHERE state <> 'running'
 """
 _NEXT = """
 SELECT id, capture, step, priority, tries, queued_at_us FROM job
-WHERE state = 'waiting' AND waits = 0 AND step = :step AND priority <= :rank AND not_before_us <= :now
+WHERE state = 'waiting' AND step = :step AND priority <= :rank AND not_before_us <= :now
 ORDER BY priority, capture LIMIT :limit
 """
 _CLAIM = "UPDATE job SET state = 'running', lease = :lease WHERE id = :id"
-_RELEASE = "UPDATE job SET waits = waits - 1 WHERE capture = :capture AND step = :step AND waits > 0"
+_STANDING = """
+SELECT step, 1 FROM annotation WHERE capture = ? AND current = 1
+UNION ALL SELECT step, state = 'dead' FROM job WHERE capture = ?
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,18 @@ class Dead:
     kind: str
 
 
-def add(connection: Connection, *, capture_id: int, steps: Mapping[str, int], priority: Priority, at_us: int) -> None:
-    """Queue steps for a capture: name → how many of them must end first. A step that is queued is queued anew."""
-    connection.executemany(
-        _INSERT,
-        [(capture_id, step, RANK[priority], waits, at_us) for step, waits in steps.items()],
-    )
+def add(connection: Connection, *, capture_id: int, steps: Iterable[str], priority: Priority, at_us: int) -> None:
+    """Queue steps for a capture, ready to be done. A step that is queued is queued anew; one that runs goes on."""
+    connection.executemany(_INSERT, [(capture_id, step, RANK[priority], at_us) for step in steps])
+
+
+def standing(connection: Connection, capture_id: int) -> tuple[set[str], set[str]]:
+    """(steps that are settled: they spoke, or were set aside; steps that are queued or run) of one capture."""
+    settled: set[str] = set()
+    queued: set[str] = set()
+    for step, ended in connection.execute(_STANDING, (capture_id, capture_id)).fetchall():
+        (settled if ended else queued).add(step)
+    return settled, queued
 
 
 def claim(
@@ -92,10 +101,9 @@ def claim(
     return taken
 
 
-def finish(connection: Connection, job: Job, *, dependents: Sequence[str]) -> None:
-    """The job is done: it goes, and what waited for it comes one nearer."""
+def finish(connection: Connection, job: Job) -> None:
+    """The job is done: it goes."""
     connection.execute("DELETE FROM job WHERE id = ?", (job.id,))
-    _release(connection, job.capture_id, dependents)
 
 
 def retry(connection: Connection, job: Job, *, not_before_us: int) -> None:
@@ -113,20 +121,12 @@ def put_back(connection: Connection, taken: Sequence[Job]) -> None:
     )
 
 
-def bury(connection: Connection, job: Job, *, why: tuple[str, str, str], dependents: Sequence[str]) -> None:
-    """Set the job aside with (code, reason, hint). What waited for it goes on without it."""
+def bury(connection: Connection, job: Job, *, why: tuple[str, str, str]) -> None:
+    """Set the job aside with (code, reason, hint)."""
     connection.execute(
         "UPDATE job SET state = 'dead', lease = '', tries = tries + 1, code = ?, reason = ?, hint = ? WHERE id = ?",
         (*why, job.id),
     )
-    _release(connection, job.capture_id, dependents)
-
-
-def drop(connection: Connection, capture_id: int, steps: Sequence[str]) -> int:
-    """Take waiting jobs of a capture off the queue. Returns how many there were."""
-    return connection.executemany(
-        "DELETE FROM job WHERE capture = ? AND step = ? AND state = 'waiting'", [(capture_id, step) for step in steps]
-    ).rowcount
 
 
 def recover(connection: Connection) -> int:
@@ -165,10 +165,6 @@ def waiting_by_priority(connection: Connection) -> dict[Priority, int]:
     return counts
 
 
-def _release(connection: Connection, capture_id: int, dependents: Sequence[str]) -> None:
-    connection.executemany(_RELEASE, [{"capture": capture_id, "step": step} for step in dependents])
-
-
 def dead(connection: Connection, viewer: Viewer, *, limit: int) -> list[Dead]:
     """What was set aside, newest first; of memories that the viewer may not see, only that there is something."""
     mine = visible(viewer)
@@ -199,13 +195,12 @@ def dead(connection: Connection, viewer: Viewer, *, limit: int) -> list[Dead]:
     ]
 
 
-def dead_where(connection: Connection, where: str, values: Mapping[str, object]) -> list[tuple[int, str, str]]:
-    """(capture, kind, step) of the dead jobs `j` for which a constant condition holds."""
+def dead_where(connection: Connection, where: str, values: Mapping[str, object]) -> list[tuple[int, str]]:
+    """(capture, step) of the dead jobs `j` for which a constant condition holds."""
     return [
-        (row["capture"], row["kind"], row["step"])
+        (row["capture"], row["step"])
         for row in connection.execute(
-            "SELECT j.capture, j.step, c.kind FROM job AS j JOIN capture AS c ON c.id = j.capture"
-            f" WHERE j.state = 'dead' AND {where} ORDER BY j.id",
+            f"SELECT j.capture, j.step FROM job AS j WHERE j.state = 'dead' AND {where} ORDER BY j.id",
             values,
         ).fetchall()
     ]

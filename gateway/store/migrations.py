@@ -272,7 +272,6 @@ CREATE TABLE job(
   step TEXT NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('waiting','running','dead')),
   priority INTEGER NOT NULL,
-  waits INTEGER NOT NULL,
   tries INTEGER NOT NULL DEFAULT 0,
   losses INTEGER NOT NULL DEFAULT 0,
   not_before_us INTEGER NOT NULL DEFAULT 0,
@@ -283,7 +282,7 @@ CREATE TABLE job(
   hint TEXT NOT NULL DEFAULT '',
   UNIQUE (capture, step)
 ) STRICT;
-CREATE INDEX job_next ON job(step, priority, capture) WHERE state = 'waiting' AND waits = 0;
+CREATE INDEX job_next ON job(step, priority, capture) WHERE state = 'waiting';
 CREATE INDEX job_dead ON job(state, id) WHERE state <> 'waiting';
 
 CREATE TABLE change(

@@ -139,7 +139,8 @@ _FRAMES = (
     " EXISTS (SELECT 1 FROM job AS j WHERE j.capture = c.id AND j.state = 'dead' AND (j.code IN ('unreadable',"
     " 'blob-damaged', 'blob-gone') OR (coalesce(u.caption, '') = '' AND coalesce(u.text, '') = ''"
     " AND coalesce(u.transcript, '') = ''))),"
-    " EXISTS (SELECT 1 FROM job AS j WHERE j.capture = c.id AND j.step = 'dedupe' AND j.state <> 'dead')"
+    " c.kind = 'image' AND EXISTS (SELECT 1 FROM job AS j WHERE j.capture = c.id AND j.state <> 'dead')"
+    " AND NOT EXISTS (SELECT 1 FROM annotation AS a WHERE a.capture = c.id AND a.step = 'dedupe' AND a.current = 1)"
     " FROM capture AS c LEFT JOIN understood AS u ON u.capture = c.id LEFT JOIN duplicate AS d ON d.capture = c.id"
 )
 

@@ -64,9 +64,9 @@ async def test_what_waits_is_counted_with_its_age(house: SmallHouse) -> None:
     health = await watch.look(_viewer(house))
     quality = next(node for node in health.nodes if node.name == "quality")
     assert (quality.waiting, quality.oldest_s) == (1, 120)
-    assert health.priorities[Priority.LIVE] == 4
+    assert health.priorities[Priority.LIVE] == 1
     assert "about 2 minutes behind" in health.sentence
-    assert (await watch.busy()).waiting == 4
+    assert (await watch.busy()).waiting == 1
 
 
 async def test_a_broken_part_is_the_headline(house: SmallHouse) -> None:
@@ -85,7 +85,7 @@ async def test_a_dead_letter_has_its_reason_and_can_be_tried_again(house: SmallH
     await watch.retry(_viewer(house), job)
     health = await watch.look(_viewer(house))
     assert health.set_aside == ()
-    assert health.priorities[Priority.PERSON] == 4
+    assert health.priorities[Priority.PERSON] == 1
 
 
 async def test_someone_elses_private_file_is_told_without_its_name(house: SmallHouse) -> None:

@@ -33,8 +33,17 @@ def test_every_step_comes_after_what_it_reads() -> None:
 def test_a_kind_waits_only_for_its_own_steps() -> None:
     plan_ = queue_plan(find_steps())
     assert plan_.steps[Kind.TEXT] == {"note": (), "embed": ("note",)}
-    assert plan_.waits(Kind.AUDIO)["embed"] == 3
-    assert plan_.downstream(Kind.IMAGE, "ocr") == ["ocr", "caption", "embed"]
+    assert plan_.first(Kind.AUDIO) == ["sound", "vad"]
+    assert plan_.dependents(Kind.IMAGE, "ocr") == ["caption", "embed"]
+
+
+def test_a_step_is_ready_when_what_it_reads_is_settled_and_nothing_above_it_is_to_be_redone() -> None:
+    plan_ = queue_plan(find_steps())
+    everything = set(plan_.steps[Kind.IMAGE])
+    assert plan_.ready(Kind.IMAGE, "detect", settled={"quality"}, queued=())
+    assert not plan_.ready(Kind.IMAGE, "dedupe", settled={"quality"}, queued=())
+    assert not plan_.ready(Kind.IMAGE, "ocr", settled=everything, queued={"detect"})
+    assert plan_.ready(Kind.IMAGE, "ocr", settled=everything, queued={"caption"})
 
 
 def test_hearthlog_plan_prints_it() -> None:

@@ -120,9 +120,7 @@ async def test_unchanged_input_is_never_computed_again(whole: SmallHouse) -> Non
         await _settled(whole)
         workers.asked.clear()
         await whole.db.write(
-            lambda c: whole.spool.requeue(
-                c, capture_id=1, kind=Kind.IMAGE, step="quality", at_us=1, priority=Priority.BACKLOG
-            )
+            lambda c: whole.spool.requeue(c, capture_id=1, step="quality", at_us=1, priority=Priority.BACKLOG)
         )
         await _settled(whole)
     assert workers.asked == []
@@ -134,7 +132,7 @@ async def test_a_person_who_asks_gets_it_done_again(whole: SmallHouse) -> None:
     async with _working(whole, workers, find_steps()):
         await _settled(whole)
         workers.asked.clear()
-        await whole.db.write(lambda c: whole.spool.requeue(c, capture_id=1, kind=Kind.IMAGE, step="ocr", at_us=1))
+        await whole.db.write(lambda c: whole.spool.requeue(c, capture_id=1, step="ocr", at_us=1))
         await _settled(whole)
     assert ("ocr", Priority.PERSON) in workers.asked
 
@@ -236,3 +234,21 @@ async def test_a_note_is_taken_in_as_written(whole: SmallHouse) -> None:
     async with _working(whole, TwinWorkers(), find_steps()):
         await _settled(whole)
     assert await _rows(whole, "SELECT text FROM understood") == [("Books came för Nora",)]
+
+
+async def test_doing_the_first_step_again_does_each_later_one_once(whole: SmallHouse) -> None:
+    await whole.put(_jpeg(8), seq=1)
+    workers = TwinWorkers()
+    async with _working(whole, workers, find_steps()):
+        await _settled(whole)
+        workers.asked.clear()
+        await whole.db.write(lambda c: whole.spool.requeue(c, capture_id=1, step="quality", at_us=1))
+        await _settled(whole)
+    assert sorted(task for task, _ in workers.asked) == [
+        "classify", "detect", "embed-image", "embed-text", "ocr", "pixels",
+    ]  # fmt: skip
+
+
+async def test_only_what_can_be_done_now_is_in_the_queue(whole: SmallHouse) -> None:
+    await whole.put(_jpeg(9), seq=1)
+    assert await _rows(whole, "SELECT step FROM job") == [("quality",)]
