@@ -120,14 +120,14 @@ async def test_similar_pictures_come_nearest_first_and_only_the_viewers(home: Re
     ]
 
 
-async def test_doing_it_again_queues_the_step_and_what_is_made_from_it(home: RecallHome) -> None:
+async def test_doing_it_again_queues_the_step_before_all_else(home: RecallHome) -> None:
     uid = await home.see("A parcel")
     await home.house.db.write(lambda c: c.execute("DELETE FROM job").rowcount)
     await home.memories.reprocess(home.nora, uid, "dedupe")
     jobs = await home.house.db.read(
         lambda c: {row["step"]: row["priority"] for row in c.execute("SELECT step, priority FROM job").fetchall()}
     )
-    assert jobs == {"dedupe": 0, "ocr": 0, "caption": 0}
+    assert jobs == {"dedupe": 0}
     with pytest.raises(NotFound):
         await home.memories.reprocess(home.nora, uid, "juggle")
 
