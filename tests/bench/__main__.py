@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import ack, finding, ingest, steps, whole
+from tests.bench import ack, finding, ingest, own_home, steps, whole
 from tests.bench.result import Result, table, write_json
 
 
@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="small sizes: a look, not a figure to quote")
     parser.add_argument("--rounds", type=int, default=0, help="interleaved rounds of a ratio (5, quick 2)")
     parser.add_argument(
-        "--only", action="append", default=[], choices=("ingest", "ack", "steps", "search", "whole", "help")
+        "--only", action="append", default=[], choices=("ingest", "ack", "steps", "search", "whole", "help", "home")
     )
     given = parser.parse_args(argv)
     quick: bool = given.quick
@@ -35,6 +35,7 @@ def main(argv: list[str]) -> int:
         "steps": lambda: [steps.run(quick=quick, rounds=rounds)],
         "search": lambda: finding.run(quick=quick, rounds=rounds),
         "whole": lambda: whole.run(quick=quick, rounds=rounds),
+        "home": lambda: own_home.run(quick=quick),
         "help": lambda: [whole.run_help(rounds=rounds)],
     }
     results: list[Result] = []
