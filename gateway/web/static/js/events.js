@@ -18,6 +18,7 @@ let fetched = 0;
 let since = null;
 let left = 0;
 let ticking = 0;
+let first = true;
 
 export function startEvents() {
   if (!document.getElementById("away") || !document.querySelector(".me")) return;
@@ -82,9 +83,10 @@ function show(trying) {
 
 function back() {
   clearInterval(ticking);
-  const away = since !== null;
+  const away = since !== null || first;  // what changed between the page and its first event is not told by events
+  first = false;
   since = null;
   document.getElementById("away").hidden = true;
   document.getElementById("main").classList.remove("stale");
-  if (away) soon();
+  if (away && WATCHED[document.body.dataset.page]) soon();
 }

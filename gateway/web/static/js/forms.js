@@ -46,11 +46,13 @@ function camera(form) {
   const { name, id, room } = form.elements;
   let own = false, ownRoom = false;
   const show = () => { for (const place of form.querySelectorAll("[data-topic-id]")) place.textContent = id.value || "…"; };
-  name.addEventListener("input", () => {
+  const follow = () => {
     if (!own) id.value = name.value.normalize("NFKD").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 32);
     if (!ownRoom) room.value = name.value;
     show();
-  });
+  };
+  if (name.value !== name.defaultValue) follow();
+  name.addEventListener("input", follow);
   id.addEventListener("input", () => { own = true; show(); });
   room.addEventListener("input", () => { ownRoom = true; });
 }
