@@ -141,9 +141,8 @@ class Catalog:
         if any(line.entity == "device" for line in lines):
             self._devices = tuple(devices.all_of(connection))
         uids = {line.entity_id for line in lines if line.entity == "memory"}
-        if uids and not self._merge(connection, uids):
-            self._load(connection)
-            return
+        if uids:
+            self._merge(connection, uids)
         self._cursor = cursor
 
     def _load(self, connection: Connection) -> None:
@@ -153,15 +152,14 @@ class Catalog:
         parts = [self._from_rows(rows) for rows in columns.all_rows(connection)]
         self._columns = _join(parts)
 
-    def _merge(self, connection: Connection, uids: Iterable[str]) -> bool:
-        """False when a memory went for good, which only a fresh load finds."""
+    def _merge(self, connection: Connection, uids: Iterable[str]) -> None:
         wanted = list(uids)
         rows = columns.rows_of(connection, wanted)
-        if len(rows) < len(wanted):
-            return False
         fresh = self._from_rows(sorted(rows))
         old = self._columns
         keep = np.ones(len(old), dtype=bool)
+        if len(rows) < len(wanted):  # something went for good, and its uid with it: see which rows are left
+            keep = np.isin(old.ids, columns.ids(connection), assume_unique=True)
         keep[old.places(fresh.ids)] = False
         joined = _join([old.take(keep), fresh])
         order = np.argsort(joined.ids, kind="stable")
@@ -171,7 +169,6 @@ class Catalog:
             may = columns.visible_ids(connection, Sql(key[0], dict(key[1])), among=ids)
             changed = np.isin(fresh.ids, may, assume_unique=True)
             self._masks[key] = np.concatenate([mask[keep], changed])[order]
-        return True
 
     def _from_rows(self, rows: Sequence[columns.Row]) -> Columns:
         codes = self._codes

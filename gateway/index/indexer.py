@@ -23,7 +23,7 @@ from gateway.index import text
 from gateway.index.catalog import Catalog
 from gateway.index.keeper import Keeper
 from gateway.index.vectors import Exact, Floats, Spaces
-from gateway.store import changes, vectors, words
+from gateway.store import changes, columns, vectors, words
 from gateway.store.db import Connection, Database
 
 log = logging.getLogger(__name__)
@@ -165,8 +165,9 @@ class Index:
             return True
         uids = list({line.entity_id: None for line in lines if line.entity == "memory"})
         if uids:
-            await self._follow_words(uids, cursor, any(line.operation == "gone" for line in lines))
-            await self._follow_vectors(uids)
+            gone = any(line.operation == "gone" for line in lines)
+            await self._follow_words(uids, cursor, gone)
+            await self._follow_vectors(uids, gone)
         self._cursor = cursor
         metrics.index_lag.labels("words").set(len(lines))
         return bool(lines)
@@ -183,13 +184,15 @@ class Index:
 
         await self._db.write(write)
 
-    async def _follow_vectors(self, uids: list[str]) -> None:
+    async def _follow_vectors(self, uids: list[str], gone: bool) -> None:
         await self._choose_spaces()
+        left = await self._db.read(columns.ids) if gone else None
         loop = asyncio.get_running_loop()
         for space, held in list(self._held.items()):
             rows, without = await self._db.read(partial(vectors.of_memories, space=space, uids=uids))
             await loop.run_in_executor(held.exact.thread, held.take, rows)
-            await loop.run_in_executor(held.exact.thread, held.exact.remove, without)
+            erased = [] if left is None else np.setdiff1d(held.exact.ids(), left).tolist()
+            await loop.run_in_executor(held.exact.thread, held.exact.remove, without + erased)
 
     async def _choose_spaces(self) -> None:
         known = await self._db.read(vectors.spaces)

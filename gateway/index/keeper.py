@@ -120,6 +120,9 @@ class Keeper:
             uids = list({line.entity_id: None for line in lines if line.entity == "memory"})
             if uids:
                 rows, without = await self._db.read(partial(vectors.of_memories, space=self._chroma.space, uids=uids))
+                if len({row[0] for row in rows}) + len(without) < len(uids):
+                    await self.rebuild("erased")  # Chroma's own delete leaves the bytes in its files
+                    return
                 await self._put(rows)
                 await self._chroma.drop(without)
                 if why := await asyncio.to_thread(self._files.damage):

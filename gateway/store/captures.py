@@ -356,13 +356,14 @@ def erase_deleted(connection: Connection, *, before_us: int) -> tuple[int, list[
     Returns how many went, and the names of blob files that nothing uses any more: remove them after the commit.
     """
     rows = connection.execute(
-        "SELECT id, blob FROM capture WHERE deleted_at_us IS NOT NULL AND deleted_at_us < ?", (before_us,)
+        "SELECT id, uid, blob FROM capture WHERE deleted_at_us IS NOT NULL AND deleted_at_us < ?", (before_us,)
     ).fetchall()
     names: list[str] = []
     for row in rows:
         promote(connection, row["id"], at_us=before_us)
         connection.execute("DELETE FROM words WHERE rowid = ?", (row["id"],))
         connection.execute("DELETE FROM capture WHERE id = ?", (row["id"],))
+        changes.append(connection, entity="memory", entity_id=row["uid"], operation="gone", at_us=before_us)
         unused = connection.execute(
             "DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM capture WHERE blob = blob.id) RETURNING name",
             (row["blob"],),

@@ -41,6 +41,12 @@ def rows_of(connection: Connection, uids: Sequence[str]) -> list[Row]:
     ).fetchall()
 
 
+def ids(connection: Connection) -> npt.NDArray[np.int64]:
+    """Every memory's id, deleted or not, ascending."""
+    row = connection.execute("SELECT group_concat(id) FROM (SELECT id FROM capture ORDER BY id)").fetchone()
+    return np.fromstring(row[0] or "", np.int64, sep=",")
+
+
 def visible_ids(connection: Connection, seen: Sql, *, among: str = "") -> npt.NDArray[np.int64]:
     """Ids that may be seen, ascending; `among`: a JSON list of the only ones that are asked about."""
     cursor = connection.cursor()

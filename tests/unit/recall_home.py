@@ -103,31 +103,16 @@ class RecallHome:
                 copy = Duplicate(DuplicateKind(str(more.get("copy", "static"))), kept, {"cells": 0.0})
             words = {name: str(more.get(name, "")) for name in ("text", "transcript")}
             tags = tuple(more.get("tags", ()))  # type: ignore[arg-type,var-annotated]
-            note = Annotation(caption=caption, tags=tags, duplicate=copy, **words)
-            captures.put_annotation(
-                connection,
-                Stored(
-                    number, "caption", 1, "f", at_us=5, took_ms=1.0, annotation=note, skipped="", skip_code="", hint=""
-                ),
-            )
+            notes = [
+                ("dedupe", Annotation(duplicate=copy)),
+                ("caption", Annotation(caption=caption, tags=tags, **words)),
+            ]
             said = " ".join((caption, *words.values(), *tags)).strip()
             if said and more.get("vector", True):
-                vector = Annotation(embedding=Embedding(SPACE, bag(said)), provenance=Provenance("bag", "1", "words"))
-                captures.put_annotation(
-                    connection,
-                    Stored(
-                        number,
-                        "embed",
-                        1,
-                        "f",
-                        at_us=5,
-                        took_ms=1.0,
-                        annotation=vector,
-                        skipped="",
-                        skip_code="",
-                        hint="",
-                    ),
-                )
+                made_by = Provenance("bag", "1", "words")
+                notes.append(("embed", Annotation(embedding=Embedding(SPACE, bag(said)), provenance=made_by)))
+            for step, note in notes:
+                captures.put_annotation(connection, Stored(number, step, 1, "f", 5, 1.0, note, "", "", ""))
             connection.execute("DELETE FROM job WHERE capture = ? AND step = 'dedupe'", (number,))
             captures.touch(connection, number, at_us=5)
 

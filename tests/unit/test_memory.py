@@ -27,7 +27,7 @@ async def test_a_memory_comes_with_everything_that_was_understood(home: RecallHo
     uid = await home.see("A parcel", text="N. LINDQVIST", tags=("parcel", "person"))
     memory = await home.memories.get(home.nora, uid)
     assert (memory.caption, memory.text, memory.tags) == ("A parcel", "N. LINDQVIST", ("parcel", "person"))
-    assert {note.step for note in memory.annotations} == {"caption", "embed"}
+    assert {note.step for note in memory.annotations} == {"dedupe", "caption", "embed"}
     assert read_blob(await home.memories.blob(home.nora, uid)) == b"body 1"
 
 

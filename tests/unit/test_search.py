@@ -12,6 +12,7 @@ from gateway.entities import Kind
 from gateway.errors import ModelMissing, Rejected
 from gateway.recall.answer import Query
 from gateway.recall.search import Place, Search
+from gateway.store import captures, words
 from tests.unit.recall_home import NOW, ZONE, RecallHome, open_home, uids, us
 
 
@@ -208,3 +209,22 @@ async def test_any_text_can_be_asked(home: RecallHome, text: str) -> None:
 async def test_without_a_likeness_nothing_is_similar(home: RecallHome) -> None:
     one = await home.see("A parcel")
     assert await home.memories.similar(home.nora, one) == []
+
+
+async def test_what_was_erased_for_good_is_gone_from_every_column(home: RecallHome) -> None:
+    kept = await home.see("A parcel")
+    erased = [await home.see("A parcel") for _ in range(3)]
+    await home.ready()
+    assert (await home.memories.search(home.nora, Query("parcel"))).total == 4
+    for uid in erased:
+        await home.memories.forget(home.nora, uid)
+    await home.house.db.write(lambda c: captures.erase_deleted(c, before_us=2**62))
+    await home.ready()
+    answer = await home.memories.search(home.nora, Query("parcel"))
+    assert (uids(answer.items), answer.looked_at) == ([kept], 1)
+    assert await home.house.db.read(lambda c: words.postings(c, '"parcel"').tolist()) == [
+        answer.items[0].memory.capture.id
+    ]
+    held = home.index.held(home.index.spaces.text)
+    assert held is not None
+    assert len(held.exact) == 1
