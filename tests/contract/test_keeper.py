@@ -13,7 +13,7 @@ import pytest
 
 from gateway.index.keeper import Keeper
 from gateway.recall.answer import Query
-from gateway.store import changes, vectors
+from gateway.store import captures, changes, vectors
 from tests.unit.recall_home import DIMENSIONS, SPACE, RecallHome, bag, open_home, uids
 
 pytestmark = pytest.mark.slow
@@ -109,3 +109,16 @@ async def test_beyond_the_limit_the_answer_says_that_it_is_approximate_and_agree
     assert large.approximate
     assert not small.approximate
     assert uids(large.items) == uids(small.items)
+
+
+async def test_after_an_erasure_the_vector_is_in_no_file(home: RecallHome, keeper: Keeper, tmp_path: Path) -> None:
+    uid = await home.see("A secret kite over the roof")
+    await keeper.feed()
+    needle = bag("A secret kite over the roof")
+    await home.memories.forget(home.nora, uid)
+    await home.house.db.write(lambda c: captures.erase_deleted(c, before_us=2**62))
+    await keeper.feed()
+    await keeper.chroma.stop()
+    files = [path for path in (tmp_path / "index").rglob("*") if path.is_file()]
+    assert files
+    assert not any(needle in path.read_bytes() for path in files)
