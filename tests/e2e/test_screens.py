@@ -113,6 +113,7 @@ def screens_of(home: Screens) -> dict[str, str]:
         "devices-add": "/devices?add=1",
         "health": "/health",
         "sessions": "/sessions",
+        "bin": "/bin",
     }
 
 
@@ -342,6 +343,16 @@ def test_deleting_can_be_undone(home: Screens, visit: Visit) -> None:
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("#toasts")).to_be_empty()
     expect(page.locator("#memory.forgotten")).to_have_count(0)
+    assert home.do(lambda: home.house.parts.memories.bin(nora)) == []
+
+
+def test_the_bin_gives_back_what_was_deleted(home: Screens, visit: Visit) -> None:
+    nora = home.do(home.house.nora)
+    home.do(lambda: home.house.parts.memories.forget(nora, home.uids["note"]))
+    page = visit.go("/bin")
+    expect(page.locator(".sessions li")).to_have_count(1)
+    page.get_by_role("button", name="Bring it back").click()
+    expect(page.get_by_role("heading", name="Nothing in the bin")).to_be_visible()
     assert home.do(lambda: home.house.parts.memories.bin(nora)) == []
 
 

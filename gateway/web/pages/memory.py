@@ -58,6 +58,7 @@ class MemoryPage:
     height: int
     outlines: Markup | None
     caption: str
+    no_caption: str
     caption_badge: Badge
     printed: str
     written: str
@@ -139,6 +140,7 @@ def page_view(memory: Memory, around: Around, *, zone: str) -> MemoryPage:
         height=capture.height_px or 480,
         outlines=memory_view.outlines(memory),
         caption=memory.caption,
+        no_caption="It is folded behind another picture." if memory.duplicate_of_uid else "No caption yet.",
         caption_badge=words.caption_badge(memory.caption_source),
         printed=memory.text if capture.kind is not Kind.TEXT else "",
         written=memory.text if capture.kind is Kind.TEXT else "",
@@ -223,7 +225,8 @@ def _sound(memory: Memory, around: Around, zone: str) -> Sound | None:
 
 
 def _total(memory: Memory) -> str:
-    return f"{sum(each.took_ms for each in memory.annotations) / 1_000:.1f} s"
+    took_ms = sum(each.took_ms for each in memory.annotations)
+    return f"{took_ms / 1_000:.1f} s" if took_ms >= 100 else f"{took_ms:.0f} ms"
 
 
 def _fingerprint(sha256: str) -> str:
