@@ -55,7 +55,7 @@ class Database:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failed_to_open: Future[None] = Future()
         self.commits = 0
-        """Commits that were announced. Compare before waiting in `next_commit`, and none is missed."""
+        """Commits that changed something. Compare before waiting in `next_commit`, and none is missed."""
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -93,7 +93,9 @@ class Database:
         return self._queue.qsize()
 
     async def next_commit(self) -> None:
-        """Wait until something more is committed."""
+        """Wait until something more is committed. Writing that changed no row wakes nobody: who looks for work by
+        writing would wake itself, and all others, for ever.
+        """
         await self._committed.wait()
 
     def read_here(self, fn: Callable[[Connection], T]) -> T:
@@ -137,6 +139,7 @@ class Database:
         connection.close()
 
     def _commit(self, connection: Connection, batch: list[_Work[Any]]) -> None:
+        rows = connection.total_changes
         try:
             connection.execute("BEGIN IMMEDIATE")
             for work in batch:
@@ -150,7 +153,7 @@ class Database:
             for work in batch:
                 work.error = work.error or explained
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._tell, batch)
+            self._loop.call_soon_threadsafe(self._tell, batch, connection.total_changes != rows)
 
     def _run_one(self, connection: Connection, work: _Work[Any]) -> None:
         """Do one piece, and keep its result or its error. A disk error is raised: it ends the batch."""
@@ -166,7 +169,7 @@ class Database:
             return
         connection.execute("RELEASE work")
 
-    def _tell(self, batch: list[_Work[Any]]) -> None:
+    def _tell(self, batch: list[_Work[Any]], changed: bool) -> None:
         """In the loop's thread, once for the whole batch: a wake-up for each would cost more than the writing."""
         for work in batch:
             if work.future.done():
@@ -175,6 +178,8 @@ class Database:
                 work.future.set_exception(work.error)
             else:
                 work.future.set_result(work.result)
+        if not changed:
+            return
         self.commits += 1
         announced, self._committed = self._committed, asyncio.Event()
         announced.set()

@@ -63,6 +63,14 @@ async def test_next_commit_wakes_who_waits(house: SmallHouse) -> None:
     await asyncio.wait_for(waiter, 5)
 
 
+async def test_writing_that_changes_nothing_wakes_nobody(house: SmallHouse) -> None:
+    before = house.db.commits
+    await house.db.write(lambda c: c.execute("DELETE FROM meta WHERE key = 'not there'"))
+    assert house.db.commits == before
+    await house.db.write(lambda c: _add(c, "there"))
+    assert house.db.commits == before + 1
+
+
 async def test_commits_are_full_and_in_a_wal(tmp_path: Path) -> None:
     async with Database(tmp_path / "hearthlog.db") as db:
         mode, full = await db.write(
