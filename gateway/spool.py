@@ -312,6 +312,10 @@ class Spool:
         held = list(taken)
         await self.db.write(lambda c: jobs.put_back(c, held))
 
+    async def put_all_back(self) -> None:
+        """Give back every lease of this run: whoever worked broke off, and nobody works now."""
+        await self.db.write(lambda c: jobs.put_all_back(c, lease=self._run))
+
     async def bury(self, job: Job, kind: Kind, error: HearthlogError, *, at_us: int, alone: bool = True) -> None:
         """Set it aside with its reason. Not `alone`: nothing else can be done with this capture either, until the job
         is tried again; else the steps that read it go on without it.

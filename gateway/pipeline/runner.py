@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -56,7 +57,10 @@ class Runner:
     _random: random.Random = field(default_factory=random.Random)
 
     async def run(self) -> None:
-        """Work. One task a lane, each with its own places."""
+        """Work. One task a lane, each with its own places. Called again after it failed, it takes everything up again
+        that it had begun.
+        """
+        await self.house.spool.put_all_back()
         lanes: dict[str, list[str]] = {}
         for step in self.house.steps.values():
             lanes.setdefault(step.lane, []).append(step.name)
@@ -67,38 +71,32 @@ class Runner:
     async def _lane(self, names: list[str], places: int) -> None:
         """Keep `places` jobs in flight, fetching the next ones before the last are through."""
         house = self.house
-        running: set[asyncio.Task[None]] = set()
-        held: dict[int, Job] = {}
+        running: dict[asyncio.Task[None], Job] = {}
         ready: list[Job] = []
         try:
             while True:
                 commit = asyncio.create_task(house.db.next_commit(), name="lane-commit")
                 try:
                     if len(ready) <= places // 2 and not self.paused:
-                        taken = await house.spool.claim(
+                        ready += await house.spool.claim(
                             names, lowest=house.lowest(), limit=places * 2, now_us=house.now_us()
                         )
-                        ready += taken
-                        held |= {job.id: job for job in taken}
                     while ready and len(running) < places:
                         job = ready.pop(0)
-                        running.add(asyncio.create_task(self._one(job), name=f"job-{job.step}"))
-                    waits = {commit, *running} if len(running) < places or not ready else running
+                        running[asyncio.create_task(self._one(job), name=f"job-{job.step}")] = job
+                    waits = {commit, *running} if len(running) < places or not ready else set(running)
                     finished, _ = await asyncio.wait(waits, timeout=_POLL_S, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     commit.cancel()
-                for task in finished & running:
-                    running.discard(task)
+                for task in finished & running.keys():
                     task.result()
-                if running or ready:
-                    continue
-                held.clear()
-        except asyncio.CancelledError:
+                    del running[task]
+        finally:  # stopped, or what came of a job could not be written down: nothing that it holds may stay leased
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-            await house.spool.put_back(held.values())
-            raise
+            with contextlib.suppress(HearthlogError):  # `run`, or the next start, gives them back
+                await house.spool.put_back([*running.values(), *ready])
 
     async def _one(self, job: Job) -> None:
         house = self.house

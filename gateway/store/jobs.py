@@ -27,6 +27,8 @@ WHERE state = 'waiting' AND step = :step AND priority <= :rank AND not_before_us
 ORDER BY priority, capture LIMIT :limit
 """
 _CLAIM = "UPDATE job SET state = 'running', lease = :lease WHERE id = :id"
+_THIS = "WHERE id = ? AND capture = ? AND step = ?"
+"""A number alone is not enough: that of an erased capture's job is given to the next one that is queued."""
 _STANDING = """
 SELECT step, 1 FROM annotation WHERE capture = ? AND current = 1
 UNION ALL SELECT step, state = 'dead' FROM job WHERE capture = ?
@@ -103,29 +105,34 @@ def claim(
 
 def finish(connection: Connection, job: Job) -> None:
     """The job is done: it goes."""
-    connection.execute("DELETE FROM job WHERE id = ?", (job.id,))
+    connection.execute(f"DELETE FROM job {_THIS}", _place(job))
 
 
 def retry(connection: Connection, job: Job, *, not_before_us: int) -> None:
     """Try again, not before then; this counts as a try."""
     connection.execute(
-        "UPDATE job SET state = 'waiting', lease = '', tries = tries + 1, not_before_us = ? WHERE id = ?",
-        (not_before_us, job.id),
+        f"UPDATE job SET state = 'waiting', lease = '', tries = tries + 1, not_before_us = ? {_THIS}",
+        (not_before_us, *_place(job)),
     )
 
 
 def put_back(connection: Connection, taken: Sequence[Job]) -> None:
     """The run ends before the work did: no try is counted."""
     connection.executemany(
-        "UPDATE job SET state = 'waiting', lease = '' WHERE id = ? AND state = 'running'", [(job.id,) for job in taken]
+        f"UPDATE job SET state = 'waiting', lease = '' {_THIS} AND state = 'running'", [_place(job) for job in taken]
     )
+
+
+def put_all_back(connection: Connection, *, lease: str) -> None:
+    """What this run began and will not end: its worker broke off. No try is counted."""
+    connection.execute("UPDATE job SET state = 'waiting', lease = '' WHERE state = 'running' AND lease = ?", (lease,))
 
 
 def bury(connection: Connection, job: Job, *, why: tuple[str, str, str]) -> None:
     """Set the job aside with (code, reason, hint)."""
     connection.execute(
-        "UPDATE job SET state = 'dead', lease = '', tries = tries + 1, code = ?, reason = ?, hint = ? WHERE id = ?",
-        (*why, job.id),
+        f"UPDATE job SET state = 'dead', lease = '', tries = tries + 1, code = ?, reason = ?, hint = ? {_THIS}",
+        (*why, *_place(job)),
     )
 
 
@@ -143,6 +150,10 @@ def recover(connection: Connection) -> int:
     return connection.execute(
         "UPDATE job SET state = 'waiting', lease = '', losses = losses + 1 WHERE state = 'running'"
     ).rowcount
+
+
+def _place(job: Job) -> tuple[int, int, str]:
+    return job.id, job.capture_id, job.step
 
 
 def backlogs(connection: Connection) -> list[Backlog]:

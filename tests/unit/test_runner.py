@@ -252,3 +252,36 @@ async def test_doing_the_first_step_again_does_each_later_one_once(whole: SmallH
 async def test_only_what_can_be_done_now_is_in_the_queue(whole: SmallHouse) -> None:
     await whole.put(_jpeg(9), seq=1)
     assert await _rows(whole, "SELECT step FROM job") == [("quality",)]
+
+
+_FULL = (
+    "CREATE TRIGGER full_1 BEFORE INSERT ON annotation BEGIN SELECT RAISE(ABORT, 'full'); END",
+    "CREATE TRIGGER full_2 BEFORE UPDATE ON job WHEN NEW.state <> 'running' BEGIN SELECT RAISE(ABORT, 'full'); END",
+)
+
+
+async def test_a_disk_that_takes_nothing_leaves_no_job_leased_for_ever(single: SmallHouse) -> None:
+    async def says(_: Capture, __: Context) -> Annotation:
+        return Annotation(caption="Seen.")
+
+    for seq in range(6):
+        await single.put(b"x%d" % seq, seq=seq)
+    await single.db.write(lambda c: [c.execute(trigger) for trigger in _FULL])
+    with pytest.raises(ExceptionGroup):
+        await Runner(House(single.db, single.spool, single.shelf, TwinWorkers(), _one(says), _Clock())).run()
+    await single.db.write(lambda c: [c.execute(f"DROP TRIGGER full_{n}") for n in (1, 2)])
+    async with _working(single, TwinWorkers(), _one(says)):
+        await _settled(single)
+    assert await _rows(single, "SELECT count(*) FROM understood WHERE caption = 'Seen.'") == [(6,)]
+
+
+async def test_a_jobs_number_that_was_given_anew_ends_no_other_job(single: SmallHouse) -> None:
+    await single.put(b"x1", seq=1)
+    await single.put(b"x2", seq=2)
+    first, second = await single.spool.claim(["quality"], lowest=Priority.BACKLOG, limit=2, now_us=NOW_US)
+    await single.spool.done(second, Kind.IMAGE, None)
+    await single.db.write(lambda c: c.execute("DELETE FROM capture WHERE id = ?", (first.capture_id,)))
+    await single.put(b"x3", seq=3)
+    assert await _rows(single, "SELECT id FROM job") == [(first.id,)]
+    await single.spool.done(first, Kind.IMAGE, None)
+    assert await _rows(single, "SELECT id FROM job") == [(first.id,)]
