@@ -1,0 +1,311 @@
+/* The spool on a card whose power is cut before every write, whose writes fail, and which is too small. */
+#include "test.h"
+
+#include "crc32.h"
+#include "memory_card.h"
+#include "spool.h"
+
+enum { SEGMENT = 16, REGION = 16 + SEGMENT * 12, SEQUENCES = 1 << 16, MAX_BODY = 1800 };
+
+typedef enum { UNKNOWN, COMMITTED, FREED } fate;
+
+/* What must be so: by sequence, the fate of each record and its body's CRC. */
+static struct {
+    uint8_t fate;
+    uint32_t crc;
+} model[SEQUENCES];
+
+static uint32_t writing_crc; /* of the record that is being written: it may be there or not */
+static memory_card card, after;
+static uint8_t io[HL_IO_BYTES], other_io[HL_IO_BYTES], body[MAX_BODY], read_back[4096];
+static uint64_t now_us, seed, checks;
+static hl_clock clock_;
+static hl_random random_;
+
+static hl_spool_config config_of(memory_card *c, uint8_t *buffer) {
+    clock_ = test_clock(&now_us);
+    random_ = test_bytes(&seed);
+    return (hl_spool_config){&c->card, &clock_, &random_, 0, REGION, SEGMENT, buffer, 0, NULL, NULL};
+}
+
+static void fresh(void) {
+    memset(model, 0, sizeof model);
+    memory_card_begin(&card);
+    seed = 0x9e3779b97f4a7c15ull;
+    checks = 0;
+}
+
+static uint32_t make_body(uint64_t n, uint32_t *size) {
+    uint64_t state = n * 0x9e3779b97f4a7c15ull + 1;
+    *size = (uint32_t)(test_random(&state) % MAX_BODY) + 1;
+    for (uint32_t i = 0; i < *size; i++) body[i] = (uint8_t)(test_random(&state) >> 24);
+    return hl_crc32(0, body, *size);
+}
+
+/* One record; what is dropped for it is read from the gaps later. */
+static hl_code append(hl_spool *s, uint64_t n) {
+    hl_header header = {.kind = HL_AUDIO, .mono_us = now_us += 1000};
+    writing_crc = make_body(n, &header.body_bytes);
+    hl_code code = hl_spool_append(s, &header, NULL, body);
+    if (code == HL_OK) {
+        CHECK(header.sequence < SEQUENCES && model[header.sequence].fate == UNKNOWN);
+        model[header.sequence].fate = COMMITTED;
+        model[header.sequence].crc = writing_crc;
+    }
+    return code;
+}
+
+/* Everything that was committed and not freed is there once with its bytes, or a gap names it. */
+static void check_all(hl_spool *s) {
+    static uint8_t seen[SEQUENCES];
+    hl_found found;
+    hl_gap gap;
+    hl_code code;
+    uint64_t highest = 0, least_kept = SEQUENCES;
+    uint64_t at = s->spans[0].from;
+    CHECK(s->next_sequence <= SEQUENCES);
+    memset(seen, 0, (size_t)s->next_sequence);
+    while ((code = hl_spool_next(s, at, &found)) == HL_OK) {
+        uint64_t n = found.header.sequence;
+        CHECK(n < SEQUENCES && n < s->next_sequence && n >= highest);
+        CHECK(hl_spool_verify(s, &found) == HL_OK && found.bytes <= sizeof read_back);
+        CHECK(hl_spool_read(s, &found, 0, read_back, found.bytes) == HL_OK);
+        CHECK(hl_record_decode(read_back, found.bytes, &found.header) == HL_OK);
+        const uint8_t *data = read_back + HL_HEADER_BYTES + found.header.meta_bytes;
+        uint32_t crc = hl_crc32(0, data, found.header.body_bytes);
+        if (found.header.kind == HL_GAP) {
+            CHECK(hl_gap_decode(data, found.header.body_bytes, &gap));
+            for (unsigned i = 0; i < gap.count; i++)
+                for (uint64_t k = gap.ranges[i].first; k <= gap.ranges[i].last; k++) seen[k] |= 2;
+        } else {
+            CHECK(model[n].fate == UNKNOWN ? crc == writing_crc : crc == model[n].crc);
+            CHECK(!(seen[n] & 1));
+            seen[n] |= 1;
+            if (n < least_kept) least_kept = n;
+        }
+        highest = n + 1;
+        at = found.next;
+    }
+    CHECK(code == HL_END);
+    for (uint64_t n = 0; n < SEQUENCES && n < s->next_sequence; n++)
+        if (model[n].fate == COMMITTED) CHECK(seen[n]);
+    checks++;
+}
+
+static void check_after_a_cut(memory_card *c, void *context) {
+    hl_boot boot = {0, {9, 9, 9, 9, 9, 9, 9, 9}};
+    hl_spool s;
+    uint64_t *own_seed = context, keep = seed;
+    memory_card_cut(c, &after, own_seed);
+    hl_spool_config config = config_of(&after, other_io);
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+    check_all(&s);
+    hl_header header = {.kind = HL_TELEMETRY, .body_bytes = 1};
+    uint8_t empty_map[] = {0xa0};
+    CHECK(hl_spool_append(&s, &header, NULL, empty_map) == HL_OK);
+    CHECK(model[header.sequence].fate == UNKNOWN);
+    seed = keep;
+}
+
+/* Free what the gateway would have acknowledged: the oldest few records. */
+static void free_some(hl_spool *s, unsigned records) {
+    hl_found found;
+    uint64_t at = s->spans[0].from;
+    while (records-- && hl_spool_next(s, at, &found) == HL_OK) {
+        if (found.header.kind == HL_GAP && hl_spool_read(s, &found, 0, read_back, found.bytes) == HL_OK) {
+            hl_gap gap; /* the gateway knows now what was dropped */
+            CHECK(hl_gap_decode(read_back + HL_HEADER_BYTES, found.header.body_bytes, &gap));
+            for (unsigned i = 0; i < gap.count; i++)
+                for (uint64_t k = gap.ranges[i].first; k <= gap.ranges[i].last; k++) model[k].fate = FREED;
+        }
+        model[found.header.sequence].fate = FREED;
+        at = found.next;
+    }
+    hl_spool_free(s, 0, at);
+}
+
+static void run_with_cuts(unsigned records, int cutting) {
+    hl_boot boot = {0, {1, 2, 3, 4, 5, 6, 7, 8}};
+    uint64_t cut_seed = 77, chance = 1234567;
+    hl_spool s;
+    fresh();
+    hl_spool_config config = config_of(&card, io);
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+    if (cutting) card.before = check_after_a_cut;
+    card.context = &cut_seed;
+    for (unsigned n = 0; n < records; n++) {
+        CHECK(append(&s, n) == HL_OK);
+        uint64_t dice = test_random(&chance);
+        if (dice % 3 == 0 && n % 400 < 250) free_some(&s, (unsigned)(dice >> 8) % 7); /* then it fills up, and drops */
+        if (dice % 97 == 0) { /* cut here for good: go on from what is left */
+            memory_card_cut(&card, &after, &cut_seed);
+            void (*before)(memory_card *, void *) = card.before;
+            memcpy(&card, &after, sizeof card);
+            card.card.self = &card;
+            card.before = before;
+            config = config_of(&card, io);
+            CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+        }
+    }
+    card.before = NULL;
+    writing_crc = 0;
+    check_all(&s);
+}
+
+static void a_power_cut_before_every_write_loses_nothing(void) {
+    run_with_cuts(test_records, 1);
+    printf("  %u records, %llu cuts\n", test_records, (unsigned long long)checks - 1);
+}
+
+static void records_come_back_in_order_over_many_reboots(void) { run_with_cuts(1000, 0); }
+
+static void failing_writes_lose_no_committed_record(void) {
+    hl_boot boot = {0, {1}};
+    uint64_t cut_seed = 5;
+    unsigned failed = 0;
+    hl_spool s;
+    for (unsigned every = 2; every < 40; every++) {
+        fresh();
+        hl_spool_config config = config_of(&card, io);
+        CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+        card.fail_every = every;
+        for (unsigned n = 0; n < 60; n++) failed += append(&s, n) != HL_OK;
+        card.fail_every = 0;
+        check_all(&s);
+        CHECK(append(&s, 1000) == HL_OK && !s.failed.count); /* what failed is named in a gap now */
+        memory_card_cut(&card, &after, &cut_seed);
+        config = config_of(&after, io);
+        CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+        check_all(&s);
+    }
+    CHECK(failed > 100);
+}
+
+static void a_dead_card_is_an_error_and_nothing_else(void) {
+    hl_boot boot = {0, {1}};
+    hl_spool s;
+    fresh();
+    hl_spool_config config = config_of(&card, io);
+    card.fail_until_cut = 1;
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_CARD_ERROR);
+    card.fail_until_cut = 0;
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+    card.fail_until_cut = 1;
+    for (unsigned n = 0; n < 20; n++) CHECK(append(&s, n) == HL_CARD_ERROR);
+    CHECK(s.faults > 0);
+}
+
+static void both_slots_gone_the_log_is_found_by_its_segments(void) {
+    hl_boot boot = {0, {1}};
+    hl_spool s;
+    fresh();
+    hl_spool_config config = config_of(&card, io);
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+    for (unsigned n = 0; n < 40; n++) CHECK(append(&s, n) == HL_OK);
+    uint64_t next = s.next_sequence;
+    memset(card.durable[0], 0xff, HL_BLOCK);
+    memset(card.durable[8], 0, HL_BLOCK);
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+    CHECK(s.next_sequence >= next);
+    check_all(&s);
+}
+
+static void a_spoilt_frame_hides_no_other(void) {
+    hl_boot boot = {0, {1}};
+    hl_spool s;
+    hl_found found;
+    unsigned left = 0;
+    fresh();
+    hl_spool_config config = config_of(&card, io);
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+    for (unsigned n = 0; n < 30; n++) CHECK(append(&s, n) == HL_OK);
+    memset(card.durable[16 + 1], 0, HL_BLOCK); /* the first record's header */
+    for (uint64_t at = 0; hl_spool_next(&s, at, &found) == HL_OK; at = found.next) left++;
+    CHECK(left == 29);
+}
+
+static void a_full_card_drops_the_oldest_and_says_which(void) {
+    hl_boot boot = {0, {1}};
+    hl_spool s;
+    fresh();
+    hl_spool_config config = config_of(&card, io);
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+    for (unsigned n = 0; n < 500; n++) CHECK(append(&s, n) == HL_OK);
+    CHECK(s.drops > 5);
+    writing_crc = 0;
+    check_all(&s); /* all 500: there, or in a gap that is still there */
+    hl_header big = {.kind = HL_AUDIO, .body_bytes = SEGMENT * HL_BLOCK};
+    CHECK(hl_spool_append(&s, &big, NULL, NULL) == HL_TOO_BIG);
+}
+
+static void a_gap_in_quarantine_is_written_into_the_main_log(void) {
+    hl_boot boot = {0, {1}};
+    hl_spool s, quarantine;
+    hl_found found, copy;
+    fresh();
+    hl_spool_config config = config_of(&card, io);
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+    hl_spool_config second = config;
+    second.base = REGION;
+    second.blocks = 16 + 4 * SEGMENT;
+    second.gaps_to = &s;
+    second.why = "quarantine-full";
+    CHECK(hl_spool_open(&quarantine, &second, &boot) == HL_OK);
+    for (unsigned n = 0; n < 60; n++) {
+        CHECK(append(&s, n) == HL_OK);
+        uint64_t at = s.spans[0].from;
+        while (hl_spool_next(&s, at, &found) == HL_OK && found.header.kind == HL_GAP) at = found.next;
+        CHECK(hl_spool_copy(&quarantine, &s, &found, "bad-jpeg") == HL_OK);
+        hl_spool_free(&s, 0, found.next);
+        model[found.header.sequence].fate = UNKNOWN; /* no longer the main log's */
+    }
+    CHECK(quarantine.drops > 0);
+    unsigned kept = 0;
+    for (uint64_t at = 0; hl_spool_next(&quarantine, at, &copy) == HL_OK; at = copy.next, kept++) {
+        CHECK(hl_spool_verify(&quarantine, &copy) == HL_OK);
+        CHECK(!strcmp(copy.note, "bad-jpeg"));
+    }
+    CHECK(kept > 5 && kept < 60);
+}
+
+static void spans_run_out_and_nothing_is_forgotten(void) {
+    hl_boot boot = {0, {1}};
+    hl_spool s;
+    hl_found found;
+    fresh();
+    hl_spool_config config = config_of(&card, io);
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+    for (unsigned n = 0; n < 14; n++) { /* each time the backlog stays, and one live record is acknowledged */
+        CHECK(append(&s, 2 * n) == HL_OK);
+        uint64_t live = hl_spool_split(&s);
+        CHECK(append(&s, 2 * n + 1) == HL_OK);
+        CHECK(hl_spool_next(&s, live, &found) == HL_OK);
+        hl_spool_free(&s, live, found.next);
+        model[found.header.sequence].fate = FREED;
+        CHECK(s.span_count <= HL_SPANS && s.spans[s.span_count - 1].to == HL_OPEN);
+    }
+    CHECK(!s.drops);
+    for (uint64_t n = 0; n < s.next_sequence; n++) { /* every committed one lies in a span */
+        if (model[n].fate != COMMITTED) continue;
+        int covered = 0;
+        for (unsigned i = 0; i < s.span_count; i++)
+            for (uint64_t at = s.spans[i].from; hl_spool_next(&s, at, &found) == HL_OK && found.address < s.spans[i].to; at = found.next)
+                covered |= found.header.sequence == n;
+        CHECK(covered);
+    }
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+    check_all(&s);
+}
+
+const test_case TESTS_SPOOL[] = {
+    {"spool: records come back in order over many reboots", records_come_back_in_order_over_many_reboots},
+    {"spool: a power cut before every write loses nothing", a_power_cut_before_every_write_loses_nothing},
+    {"spool: failing writes lose no committed record", failing_writes_lose_no_committed_record},
+    {"spool: a dead card is an error and nothing else", a_dead_card_is_an_error_and_nothing_else},
+    {"spool: both slots gone, the log is found by its segments", both_slots_gone_the_log_is_found_by_its_segments},
+    {"spool: a spoilt frame hides no other", a_spoilt_frame_hides_no_other},
+    {"spool: a full card drops the oldest and says which", a_full_card_drops_the_oldest_and_says_which},
+    {"spool: a gap in quarantine is written into the main log", a_gap_in_quarantine_is_written_into_the_main_log},
+    {"spool: spans run out and nothing is forgotten", spans_run_out_and_nothing_is_forgotten},
+    {NULL, NULL},
+};
