@@ -31,7 +31,7 @@ from gateway.entities import (
     TimeSource,
 )
 from gateway.errors import HearthlogError, Rejected, Retryable
-from gateway.ingest.clock import UNCERTAIN_US, Told, plausible, settle
+from gateway.ingest.clock import UNCERTAIN_US, Told, can_be, plausible, settle
 from gateway.ingest.dating import Dating
 from gateway.spool import Arrival, Put, Spool, Verdict
 from gateway.store import boots, devices
@@ -176,14 +176,13 @@ class Gate:
         try:
             metrics.received.labels(lane, "").inc()
             decoded = await self._checks.do(partial(decoder.decode, data))
-            captured_at = decoded.captured_at or named_time or CapturedAt(at_us, TimeSource.ARRIVAL, UNCERTAIN_US)
             put = await self._spool.put(
                 Arrival(
                     decoded=decoded,
                     owner=sender.owner,
                     privacy=sender.privacy,
                     ai_usage=sender.ai_usage,
-                    captured_at=self._settled(captured_at),
+                    captured_at=self._file_time(decoded, named_time, at_us),
                     received_at_us=at_us,
                     lane=lane,
                     source_name=name,
@@ -340,6 +339,14 @@ class Gate:
         if own is not None and abs(at_us - own.at_us) <= BACKLOG_AGE_US:
             return own
         return CapturedAt(at_us, TimeSource.ARRIVAL, PLAIN_ERROR_US, self._settings.zone)
+
+    def _file_time(self, decoded: Decoded, named_time: CapturedAt | None, at_us: int) -> CapturedAt:
+        """A file's own time, else the one told beside it, if it can be; else its arrival."""
+        for told in (decoded.captured_at, named_time):
+            found = self._settled(told) if told is not None else None
+            if found is not None and can_be(found.at_us, at_us):
+                return found
+        return self._settled(CapturedAt(at_us, TimeSource.ARRIVAL, UNCERTAIN_US))
 
     def _settled(self, captured_at: CapturedAt) -> CapturedAt:
         return settle(captured_at, self._settings.zone)

@@ -25,6 +25,8 @@ UNCERTAIN_US = 120_000_001
 """The least error that counts as uncertain."""
 OLDEST_US = 1_577_836_800_000_000
 """2020: what a camera says before it is a clock that was never set."""
+FIRST_US = -4_544_208_000_000_000
+"""1826: the first photograph that is kept."""
 AHEAD_US = 86_400_000_000
 """A camera further ahead of this box than a day is not believed."""
 META_ERROR_US = 1_000_000
@@ -63,9 +65,13 @@ def date_record(told: Told, ties: Sequence[Tie], span: Span, *, zone: str) -> Ca
         away_us = told.mono_us - tie.mono_us
         error_us = tie.error_us + abs(away_us) * DRIFT_PPM // 1_000_000
         choices.append(CapturedAt(tie.utc_us + away_us, tie.source, max(1, error_us), zone))
-    if choices:
-        return min(choices, key=lambda choice: (choice.error_us, choice.at_us))
-    return _between(told, span, zone)
+    possible = [choice for choice in choices if can_be(choice.at_us, told.received_at_us)]
+    if possible:
+        return min(possible, key=lambda choice: (choice.error_us, choice.at_us))
+    between = _between(told, span, zone)
+    if can_be(between.at_us, told.received_at_us):
+        return between
+    return CapturedAt(told.received_at_us, TimeSource.ARRIVAL, UNKNOWN_ERROR_US, zone)
 
 
 def _between(told: Told, span: Span, zone: str) -> CapturedAt:
@@ -88,6 +94,12 @@ def _between(told: Told, span: Span, zone: str) -> CapturedAt:
 def plausible(utc_us: int, received_at_us: int) -> bool:
     """Whether a camera's clock can be believed at all."""
     return OLDEST_US <= utc_us <= received_at_us + AHEAD_US
+
+
+def can_be(at_us: int, received_at_us: int) -> bool:
+    """Whether something received then can have been taken at `at_us`: a picture may be old, but neither of the future
+    nor of a year that no calendar writes, however a camera counts or a file is dated."""
+    return FIRST_US <= at_us <= received_at_us + AHEAD_US
 
 
 def settle(captured: CapturedAt, zone: str) -> CapturedAt:

@@ -62,7 +62,8 @@ class Dating:
             self._wake.set()
 
     async def run(self) -> None:
-        """Date again whatever the store says must be, for ever; picks up what an earlier run left."""
+        """Date again whatever the store says must be, for ever; picks up what an earlier run left, or broke off."""
+        self._wake.set()
         while True:
             await self._wake.wait()
             self._wake.clear()

@@ -70,6 +70,16 @@ def test_newest_boot_without_a_clock_is_dated_by_its_arrival() -> None:
     assert date_record(Told(9, NOW), (), NOWHERE, zone="UTC").at_us == NOW
 
 
+@pytest.mark.parametrize("mono_us", [0, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("tied_us", [0, 2**62, 2**63 - 1])
+def test_whatever_a_camera_counts_the_date_is_one_that_can_be(mono_us: int, tied_us: int) -> None:
+    mad = Tie(tied_us, NOW, 1, TimeSource.DEVICE_SYNCED)
+    lost = Span(earliest_us=NOW - SECOND, latest_us=NOW - 2**62, followed=True)
+    for ties, span in (((mad,), NOWHERE), ((), NOWHERE), ((), lost), ((), Span(latest_us=NOW - 2**63))):
+        dated = date_record(Told(mono_us, NOW), ties, span, zone="UTC")
+        assert 0 <= dated.at_us <= NOW + 86_400 * SECOND
+
+
 def test_hour_on_the_wall_is_read_in_the_homes_zone() -> None:
     wall = CapturedAt(1_790_247_600_000_000, TimeSource.EXIF, 1, "")  # 11:00 on the wall, 2026-09-24
     berlin = settle(wall, "Europe/Berlin")

@@ -14,9 +14,10 @@ import cbor2
 import pytest
 from PIL import Image
 
+from gateway.decoders import image
 from gateway.decoders.record import RecordKind, encode_record
 from gateway.entities import Lane, RecordKey, TimeSource
-from gateway.errors import NotFound
+from gateway.errors import HearthlogError, NotFound
 from gateway.ingest import folders
 from gateway.ingest.accept import Gate, GateSettings, Outcome, Sender
 from gateway.ingest.dating import Dating
@@ -288,3 +289,33 @@ async def test_folder_is_taken_in_once_with_a_reason_for_each_refusal(
 async def test_path_that_is_not_there_is_said(house: SmallHouse, gate: Gate, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         await folders.take_in(gate, [tmp_path / "gone"], sender=Sender(owner=house.owner), zone="UTC")
+
+
+@pytest.mark.parametrize("year", ["0001:01:01 00:00:00", "9999:12:31 23:59:59"])
+async def test_a_year_that_cannot_be_is_not_believed_of_a_file(house: SmallHouse, gate: Gate, year: str) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = year
+    out = io.BytesIO()
+    Image.new("RGB", (16, 8)).save(out, "JPEG", exif=exif)
+    data = out.getvalue()
+    assert image.decode(data).captured_at is not None
+    receipt = await gate.accept_file(data, decoder=image.DECODER, sender=Sender(house.owner), name="mad.jpg")
+    assert receipt.outcome is Outcome.STORED
+    assert await house.db.read(lambda c: c.execute("SELECT captured_at_us FROM capture").fetchone()[0]) == NOW
+
+
+async def test_dating_that_broke_off_is_taken_up_again_by_itself(house: SmallHouse, clock: Clock) -> None:
+    dating = Dating(house.db, zone="UTC", now_us=clock)
+    gate = Gate(house.spool, dating, GateSettings(zone="UTC", accept_unknown=True), now_us=clock)
+    await gate.accept_record("porch", record(1))
+    await gate.accept_record("porch", anchor(2, utc_us=NOW - 100 * SECOND))
+    await house.db.write(
+        lambda c: c.execute("CREATE TRIGGER full BEFORE UPDATE ON capture BEGIN SELECT RAISE(ABORT, 'full'); END")
+    )
+    with pytest.raises(HearthlogError):
+        await dating.run()
+    await house.db.write(lambda c: c.execute("DROP TRIGGER full"))
+    task = asyncio.create_task(dating.run())
+    await settled(house)
+    task.cancel()
+    assert await house.db.read(dates) == [(1, NOW - 101 * SECOND, TimeSource.DEVICE_SYNCED.value)]
