@@ -39,13 +39,16 @@ class Keyring:
         return self._owners.get(owner)
 
     def known_owner(self, connection: sqlite3.Connection, owner: str) -> bytes | None:
-        """The key of one owner; None when none was made yet."""
+        """The key of one owner; None when none was made yet. Remembered when it is read outside a transaction: within
+        one it may have been made a moment ago, and the commit may still fail.
+        """
         if owner in self._owners:
             return self._owners[owner]
         row = connection.execute("SELECT wrapped FROM owner_key WHERE owner = ?", (owner,)).fetchone()
         if row is None:
             return None
-        return self._owners.setdefault(owner, unwrap(self._installation, row["wrapped"], owner))
+        key = unwrap(self._installation, row["wrapped"], owner)
+        return key if connection.in_transaction else self._owners.setdefault(owner, key)
 
     def owner(self, connection: sqlite3.Connection, owner: str) -> bytes:
         """The key of one owner, made at the first asking: that needs the writer's connection."""

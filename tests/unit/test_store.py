@@ -124,6 +124,17 @@ def test_a_credential_of_systemd_is_used_before_the_file(tmp_path: Path) -> None
     assert ring.secret("a") != ring.secret("b")
 
 
+async def test_an_owners_key_that_was_never_committed_is_not_remembered(house: SmallHouse) -> None:
+    def asked_twice_in_a_batch_that_fails(connection: Connection) -> None:
+        house.keyring.owner(connection, house.owner)
+        house.keyring.owner(connection, house.owner)
+        raise ValueError("the commit fails")
+
+    with pytest.raises(ValueError, match="fails"):
+        await house.db.write(asked_twice_in_a_batch_that_fails)
+    assert house.keyring.remembered(house.owner) is None
+
+
 def test_a_wrapped_key_fits_only_its_own_name() -> None:
     wrapped = wrap(KEY, b"secret", "nora")
     assert unwrap(KEY, wrapped, "nora") == b"secret"
