@@ -270,7 +270,7 @@ async def test_copy_is_kept_apart_and_a_step_done_again(house: WebHouse) -> None
     await house.db.write(lambda c: c.execute("DELETE FROM job").rowcount)
     assert (await client.post(f"/api/v1/memories/{uid}/again", json={"step": "ocr"})).status == 204
     queued = await house.db.read(lambda c: [row[0] for row in c.execute("SELECT step FROM job ORDER BY step")])
-    assert queued == ["caption", "ocr"]
+    assert queued == ["ocr"]
     assert (await client.post(f"/api/v1/memories/{uid}/again", json={"step": "nothing"})).status == 404
     similar = await client.get(f"/api/v1/memories/{uid}/similar")
     assert (await fits(similar, "get", "/memories/{id}/similar"))["items"] == []
