@@ -20,7 +20,7 @@ from gateway.accounts import Accounts
 from gateway.config import Settings, zone_name
 from gateway.devices import Devices
 from gateway.entities import Priority
-from gateway.errors import HearthlogError, ModelBroken, ModelMissing
+from gateway.errors import HearthlogError, ModelBroken, ModelMissing, Retryable
 from gateway.health import Part
 from gateway.index.indexer import Index
 from gateway.inference.models import Models
@@ -154,7 +154,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         retention = Retention(db, folder, settings.home, settings.storage, now_us)
         index = await stack.enter_async_context(Index(db, folder=settings.home / "index" / "chroma"))
         search = Search(db, index, embed=_embedder(workers), place=Place(zone, now_us), shelf=shelf)
-        runner = Runner(House(db, spool, shelf, workers, steps, now_us))
+        lowest = lambda: watch.lowest_priority()  # noqa: E731, PLW0108  the watch is made below, of the runner
+        runner = Runner(House(db, spool, shelf, workers, steps, now_us, lowest=lowest))
         troubles: dict[str, str] = {}
         watched = Watched(
             db=db,
@@ -212,7 +213,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Gateway, Listening]
         tasks = Tasks(group, gateway.troubles)
         gateway.tend(tasks)
         tasks.keep("certificate", listening.keep_fresh)
-        tasks.keep("watchdog", lambda: _feed_watchdog(gateway.db))
+        tasks.keep("watchdog", lambda: feed_watchdog(gateway.db))
         gateway.watch.starting.clear()
         try:
             yield gateway, listening
@@ -274,10 +275,15 @@ def _parts(ingest: MqttIngest, index: Index, troubles: dict[str, str]) -> list[P
     return found
 
 
-async def _feed_watchdog(db: Database) -> None:
-    """Tell systemd that the loop turns and the disk takes commits, for as long as both are so."""
+async def feed_watchdog(db: Database) -> None:
+    """Tell systemd that the loop turns and the writer answers, for as long as both are so.
+
+    A disk that is full or read-only is an answer: what is kept can still be seen and found, and a start anew would
+    make no room. Health tells of it.
+    """
     every_s = watchdog_s()
     while every_s is not None:
-        await db.write(lambda c: c.execute("INSERT OR REPLACE INTO meta(key, value) VALUES ('alive', '1')"))
+        with contextlib.suppress(Retryable):
+            await db.write(lambda c: c.execute("INSERT OR REPLACE INTO meta(key, value) VALUES ('alive', '1')"))
         notify("WATCHDOG=1")
         await asyncio.sleep(every_s)
