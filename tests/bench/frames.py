@@ -31,7 +31,7 @@ def _base(size_bytes: int) -> bytes:
 
 def frame(number: int, *, size_bytes: int = FRAME_BYTES) -> bytes:
     """A JPEG of exactly `size_bytes`, different for every number: comments fill it up."""
-    base = _base(size_bytes)
+    base = _base(min(size_bytes, FRAME_BYTES))
     fill = size_bytes - len(base)
     parts = [base[:2]]
     text = f"frame {number} ".encode()

@@ -107,6 +107,22 @@ class House:
         made = json.loads(self.command("token", "create", "--user", "bench", "--scope", "read,write", "--json"))
         return str(made["token"])
 
+    def until_connected(self, *, limit_s: float = 30.0) -> None:
+        """Wait until both lanes stand: a broker drops what nobody has subscribed to yet."""
+        ends_s = time.monotonic() + limit_s
+        while time.monotonic() < ends_s:
+            found = self.metrics()
+            if all(found.get(f'hearthlog_broker_connected{{lane="{lane}"}}') == 1 for lane in ("record", "plain")):
+                return
+            time.sleep(0.05)  # another process: no event tells of it
+        raise TimeoutError("the gateway does not reach the broker")
+
+    def metrics(self) -> dict[str, float]:
+        """Every sample by its name and labels, as the exposition writes them."""
+        with urllib.request.urlopen(self.url + "/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if not line.startswith("#")}
+
     def get(self, path: str, token: str = "") -> Any:  # Any: the API's JSON
         """The JSON of an address."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -40,9 +40,9 @@ def run(*, quick: bool = False, rounds: int = 5) -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="hearthlog-bench-") as name:
         home = Path(name) / "home"
         models = give_models(home)
-        asyncio.run(_found(home))
+        asyncio.run(found_house(home))
         corpus.write(home / "hearthlog.db", count=memories, owner=first_person(home / "hearthlog.db"))
-        _in_the_real_space(home)
+        in_the_real_space(home)
         with Broker(Path(name) / "broker") as broker:
             with serving(home, broker_url=broker.url):
                 pass  # what only a first start does is not what a start takes
@@ -136,7 +136,7 @@ def _role(pid: int) -> str:
     return next((word.rsplit(".", 1)[-1] for word in words if word.startswith("gateway.")), "gateway")
 
 
-async def _found(home: Path) -> None:
+async def found_house(home: Path) -> None:
     """The schema, the key and the folder of blobs, as a first start makes them."""
     home.mkdir(parents=True, exist_ok=True)
     open_keyring(home)
@@ -145,7 +145,7 @@ async def _found(home: Path) -> None:
         pass
 
 
-def _in_the_real_space(home: Path) -> None:
+def in_the_real_space(home: Path) -> None:
     """Name the corpus's space like that of the installed text model, so that both are searched together."""
     try:
         used: Provenance = Models(home).provenance("embed-text")
