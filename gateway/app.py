@@ -154,7 +154,10 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         retention = Retention(db, folder, settings.home, settings.storage, now_us)
         index = await stack.enter_async_context(Index(db, folder=settings.home / "index" / "chroma"))
         search = Search(db, index, embed=_embedder(workers), place=Place(zone, now_us), shelf=shelf)
-        lowest = lambda: watch.lowest_priority()  # noqa: E731, PLW0108  the watch is made below, of the runner
+
+        def lowest() -> Priority:
+            return watch.lowest_priority()  # the watch looks at the runner, so it is made after it
+
         runner = Runner(House(db, spool, shelf, workers, steps, now_us, lowest=lowest))
         troubles: dict[str, str] = {}
         watched = Watched(
@@ -180,6 +183,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             clock=now_us,
             unready=watch.unready,
             gate=gate,
+            reindex=index.start_over,
         )
         upkeep = (
             retention,
