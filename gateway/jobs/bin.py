@@ -1,4 +1,8 @@
-"""Empty the bin: what was deleted longer ago than the rules allow is erased, its key first."""
+"""Empty the bin: what was deleted longer ago than the rules allow is erased, its key first.
+
+A gateway that was killed between a file and its row, or between a row's end and its file's, leaves a file that nobody
+can open any more: it goes too.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +29,21 @@ class Bin:
 
     async def run(self) -> None:
         """For ever."""
+        strays: set[str] = set()
         while True:
             await self.empty()
+            strays = await self.clear(strays)
             await asyncio.sleep(EVERY_S)
+
+    async def clear(self, strays: set[str]) -> set[str]:
+        """Remove the files of `strays` that still have no row; returns what has none now, for the next time.
+
+        Asked twice, an hour apart, and never by the clock: a file may be on its way to its row.
+        """
+        there = await asyncio.to_thread(self.folder.names)
+        rowless = there - await self.db.read(captures.blob_names)
+        await asyncio.to_thread(self.folder.remove, *rowless & strays)
+        return rowless - strays
 
     async def empty(self) -> int:
         """Erase what is due: rows (with every annotation, vector and word) in one transaction, then files."""

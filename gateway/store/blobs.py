@@ -57,11 +57,24 @@ class BlobFolder:
         self.root = home / "blobs"
         self._parts = home / "blobs" / ".part"
         self._parts.mkdir(parents=True, exist_ok=True, mode=0o700)
+        missing = {f"{n:02x}" for n in range(256)}.difference(path.name for path in self.root.iterdir())
+        for name in missing:
+            (self.root / name).mkdir(exist_ok=True, mode=0o700)
+        sync_folder(self.root)  # also when none is missing: whoever made them may have died before this
+        sync_folder(home)
 
     def clear_parts(self) -> None:
         """Throw away what a crash left half-written."""
         for leftover in self._parts.iterdir():
             leftover.unlink(missing_ok=True)
+
+    def names(self) -> set[str]:
+        """Names of all blobs that lie there now, known to the database or not."""
+        found: set[str] = set()
+        for folder in self.root.iterdir():
+            if folder != self._parts:
+                found.update(f"{folder.name}/{entry}" for entry in os.listdir(folder))  # noqa: PTH208  names, no paths
+        return found
 
     def put(self, body: bytes, *, owner_key: bytes, sha256: bytes) -> Sealed:
         """Seal `body` under a fresh key; durable (file and folders) on return.
@@ -111,13 +124,9 @@ class BlobFolder:
         """Move synced files to their folder, and make their names durable."""
         if not written:
             return
-        folder = self.root / shard
-        if not folder.exists():
-            folder.mkdir(exist_ok=True, mode=0o700)
-            sync_folder(self.root)
         for sealed in written:
             os.rename(self._part(sealed), f"{self.root}/{sealed.name}")  # noqa: PTH104  Path costs more than the call
-        sync_folder(folder)
+        sync_folder(self.root / shard)
 
     @staticmethod
     def _write(part: str, plain: bytes, key: bytes) -> None:

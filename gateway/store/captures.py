@@ -370,3 +370,8 @@ def erase_deleted(connection: Connection, *, before_us: int) -> tuple[int, list[
         ).fetchall()
         names += [each["name"] for each in unused]
     return len(rows), names
+
+
+def blob_names(connection: Connection) -> set[str]:
+    """Names of the files that a row stands for."""
+    return {row["name"] for row in connection.execute("SELECT name FROM blob")}

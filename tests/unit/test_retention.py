@@ -113,3 +113,15 @@ def test_a_box_without_sensors_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "thermal_zone0").mkdir()
     (tmp_path / "thermal_zone0" / "temp").write_text("64250\n")
     assert probes.temperature_c(tmp_path) == 64.25
+
+
+async def test_a_file_that_never_got_its_row_goes_at_the_second_look(house: SmallHouse) -> None:
+    await house.put(b"kept", at_us=NOW_US)
+    stray = house.folder.put(b"stray", owner_key=bytes(32), sha256=bytes(32))
+    bin_ = Bin(house.db, house.folder, 30, lambda: NOW_US)
+    first = await bin_.clear(set())
+    assert first == {stray.name}
+    assert stray.name in house.folder.names()
+    assert await bin_.clear(first) == set()
+    assert house.folder.names() == await house.db.read(captures.blob_names)
+    assert len(house.folder.names()) == 1

@@ -161,6 +161,14 @@ def test_a_blob_comes_back_and_is_sealed_on_the_disk(tmp_path: Path) -> None:
     assert stat.S_IMODE(Path(ref.path).stat().st_mode) == 0o600
 
 
+def test_no_folder_is_made_when_a_blob_comes_that_a_power_cut_could_take_away(tmp_path: Path) -> None:
+    root = BlobFolder(tmp_path).root
+    assert sum(1 for each in root.iterdir() if len(each.name) == 2) == 256
+    (root / "00").rmdir()
+    BlobFolder(tmp_path)
+    assert (root / "00").is_dir()
+
+
 def test_equal_files_of_two_owners_do_not_look_equal(tmp_path: Path) -> None:
     folder = BlobFolder(tmp_path)
     sha256 = hashlib.sha256(b"x").digest()
