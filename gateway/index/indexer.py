@@ -129,6 +129,16 @@ class Index:
         async with self._moved:
             await self._moved.wait_for(lambda: self._cursor is not None and self._cursor.sequence >= cursor.sequence)
 
+    async def start_over(self) -> None:
+        """Make everything derived anew: the text index now, the large vector index next, by itself.
+
+        Searches find everything meanwhile but what has not been put back into the text index yet.
+        """
+        await self.rebuild_words("asked")
+        await self._db.write(lambda c: changes.forget_cursors(c, "index-chroma"))
+        if self.keeper is not None:
+            self.keeper.start_over()
+
     async def rebuild_words(self, why: str) -> None:
         """Empty the text index and fill it again from what was understood."""
         metrics.index_rebuilds.labels("words", why).inc()

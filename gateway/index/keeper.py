@@ -132,6 +132,10 @@ class Keeper:
                 await self._db.write(partial(changes.save_cursor, name=self._name, cursor=cursor))
             self._cursor = cursor
 
+    def start_over(self) -> None:
+        """Make it anew at the next look, as when it had never been there."""
+        self._cursor = None
+
     async def check(self) -> bool:
         """Compare with SQLite, and make it anew when it disagrees. True when it agreed."""
         why = await asyncio.to_thread(self._files.damage)

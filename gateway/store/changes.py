@@ -65,3 +65,8 @@ def save_cursor(connection: Connection, name: str, cursor: Cursor) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO cursor(name, epoch, sequence) VALUES (?, ?, ?)", (name, cursor.epoch, cursor.sequence)
     )
+
+
+def forget_cursors(connection: Connection, prefix: str) -> None:
+    """Let followers whose names begin with `prefix` start over."""
+    connection.execute("DELETE FROM cursor WHERE substr(name, 1, length(:prefix)) = :prefix", {"prefix": prefix})

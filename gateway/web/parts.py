@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -34,6 +34,8 @@ class Parts:
     """Why the box is not ready yet, as sentences; empty when it is."""
     gate: Gate | None = None
     """The way in for files that people bring; absent in a house that takes nothing in."""
+    reindex: Callable[[], Awaitable[None]] | None = None
+    """Make the indexes anew; absent in a house without them."""
 
 
 @dataclass(frozen=True, slots=True)

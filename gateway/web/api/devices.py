@@ -79,7 +79,7 @@ async def read_device(ask: Ask[Nothing]) -> DeviceOut:
 
 @writes("POST", "/devices", body=NewDevice, answer=DeviceOut, rules=Rules(scope="write", status=201))
 async def add_device(ask: Ask[NewDevice]) -> DeviceOut:
-    """Name a camera; from the first one on, unknown ones are refused. Only an admin can."""
+    """Name a camera. Only an admin can."""
     return device_out(await ask.parts.devices.add(ask.viewer, ask.given.id, setting=_setting(ask.given)))
 
 

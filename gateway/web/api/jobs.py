@@ -5,9 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from gateway.entities import Priority
+from gateway.errors import NotFound
 from gateway.health import Health, SetAside
 from gateway.shapes import Shape, instant
-from gateway.web.auth import refuse_guest
+from gateway.web.auth import refuse_guest, require_admin
 from gateway.web.route import Ask, Model, Nothing, Rules, reads, writes
 
 
@@ -115,7 +116,17 @@ async def retry_jobs(ask: Ask[RetryAll]) -> Retried:
     return Retried(retried=await ask.parts.health.retry_all(ask.viewer, step=ask.given.step))
 
 
-ROUTES = (read_health, list_jobs, retry_job, retry_jobs)
+@writes("POST", "/reindex", body=Nothing, answer=Nothing)
+async def reindex(ask: Ask[Nothing]) -> Nothing:
+    """Make the indexes anew from what is stored. Search answers throughout. Only an admin can."""
+    require_admin(ask.viewer.role)
+    if ask.parts.reindex is None:
+        raise NotFound("there is no index here", code="no-index")
+    await ask.parts.reindex()
+    return Nothing()
+
+
+ROUTES = (read_health, list_jobs, retry_job, retry_jobs, reindex)
 
 
 def health_out(health: Health) -> HealthOut:
