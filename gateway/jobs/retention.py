@@ -21,6 +21,8 @@ from gateway.store.db import Connection, Database
 log = logging.getLogger(__name__)
 
 EVERY_S = 60.0
+BUSY_S = 1.0
+"""Until the next sweep when the last one was not through: what comes in may be faster than one batch a minute."""
 _BATCH = 200
 _DAY_US = 86_400_000_000
 _LEDGER_HASH_DAYS = 30
@@ -73,8 +75,8 @@ class Retention:
     async def run(self) -> None:
         """Sweep for ever."""
         while True:
-            await self.sweep()
-            await asyncio.sleep(EVERY_S)
+            went = await self.sweep()
+            await asyncio.sleep(EVERY_S if went < _BATCH else BUSY_S)
 
     async def preview(self) -> Preview:
         """What the next sweep takes first; nothing is touched."""
@@ -103,10 +105,21 @@ class Retention:
             found.append(("age", await self._oldest(now - rules.keep_days * _DAY_US)))
         if rules.keep_gb:
             held = await self.db.read(lambda c: int(c.execute("SELECT total(body_bytes) FROM blob").fetchone()[0]))
-            found.append(("size", _enough(await self._oldest(now), held - int(rules.keep_gb * 1e9))))
+            found.append(("size", await self._enough(now, held - int(rules.keep_gb * 1e9))))
         free = (await asyncio.to_thread(probes.disk, self.home)).free
-        found.append(("floor", _enough(await self._oldest(now), rules.free_floor_mb * 1_000_000 - free)))
+        found.append(("floor", await self._enough(now, rules.free_floor_mb * 1_000_000 - free)))
         return found
+
+    async def _enough(self, now_us: int, need_bytes: int) -> list[tuple[int, str, int]]:
+        """As many of the first ones as it takes to give `need_bytes` back."""
+        taken: list[tuple[int, str, int]] = []
+        if need_bytes > 0:  # to look at all of them for nothing would cost a second a minute, and each view of Health
+            for each in await self._oldest(now_us):
+                taken.append(each)
+                need_bytes -= each[2]
+                if need_bytes <= 0:
+                    break
+        return taken
 
     async def _oldest(self, before_us: int, *, folded_only: bool = False) -> list[tuple[int, str, int]]:
         values = {"before": before_us, "folded_only": int(folded_only), "limit": _BATCH}
@@ -115,17 +128,21 @@ class Retention:
         )
 
     async def _take(self, doomed: Sequence[tuple[int, str, int]]) -> None:
-        def forget(connection: Connection) -> None:
-            for blob_id, _, _ in doomed:
+        def forget(connection: Connection) -> list[str]:
+            names: list[str] = []
+            for blob_id, name, _ in doomed:
+                if connection.execute("SELECT 1 FROM capture WHERE blob = ? AND pinned = 1", (blob_id,)).fetchone():
+                    continue  # pinned since it was chosen
                 for row in connection.execute("SELECT uid FROM capture WHERE blob = ?", (blob_id,)).fetchall():
                     changes.append(
                         connection, entity="memory", entity_id=row["uid"], operation="put", at_us=self.now_us()
                     )
                 connection.execute("UPDATE capture SET blob = NULL WHERE blob = ?", (blob_id,))
                 connection.execute("DELETE FROM blob WHERE id = ?", (blob_id,))
+                names.append(name)
+            return names
 
-        await self.db.write(forget)
-        await asyncio.to_thread(self.folder.remove, *(name for _, name, _ in doomed))
+        await asyncio.to_thread(self.folder.remove, *await self.db.write(forget))
 
     def _housekeep(self, connection: Connection) -> None:
         now = self.now_us()
@@ -133,14 +150,3 @@ class Retention:
             "UPDATE ledger SET hash = NULL WHERE hash IS NOT NULL AND at_us < ?", (now - _LEDGER_HASH_DAYS * _DAY_US,)
         )
         changes.compact(connection, keep=_KEEP_CHANGES)
-
-
-def _enough(oldest: Sequence[tuple[int, str, int]], need_bytes: int) -> list[tuple[int, str, int]]:
-    """As many of the first ones as it takes to give `need_bytes` back."""
-    taken: list[tuple[int, str, int]] = []
-    for each in oldest:
-        if need_bytes <= 0:
-            break
-        taken.append(each)
-        need_bytes -= each[2]
-    return taken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,21 @@ def test_a_box_without_sensors_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "thermal_zone0").mkdir()
     (tmp_path / "thermal_zone0" / "temp").write_text("64250\n")
     assert probes.temperature_c(tmp_path) == 64.25
+
+
+async def test_what_is_pinned_after_it_was_chosen_stays(house: SmallHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    (uid,) = await _days_ago(house, 300)
+    rules = _rules(house, keep_days=30)
+    chosen = Retention._take
+
+    async def pinned_meanwhile(self: Retention, doomed: Sequence[tuple[int, str, int]]) -> None:
+        await house.db.write(lambda c: c.execute("UPDATE capture SET pinned = 1"))
+        await chosen(self, doomed)
+
+    monkeypatch.setattr(Retention, "_take", pinned_meanwhile)
+    await rules.sweep()
+    assert await _originals(house) == [uid]
+    assert house.folder.names() == await house.db.read(captures.blob_names)
 
 
 async def test_a_file_that_never_got_its_row_goes_at_the_second_look(house: SmallHouse) -> None:
