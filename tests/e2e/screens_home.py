@@ -248,10 +248,10 @@ class _Teller:
             (us(14, 12),),
         )
         connection.execute(
-            "UPDATE job SET state = 'dead', tries = 3, code = 'worker-failed', reason = 'ran out of memory 3 times',"
-            " hint = 'Raise the limit, then try again' WHERE capture = (SELECT id FROM capture WHERE uid = ?)"
-            " AND step = 'caption'",
-            (self.uids["breakfast"],),
+            "INSERT OR REPLACE INTO job(capture, step, state, priority, waits, tries, queued_at_us, code, reason, hint)"
+            " SELECT id, 'caption', 'dead', 1, 0, 3, ?, 'worker-failed', 'ran out of memory 3 times',"
+            " 'Raise the limit, then try again' FROM capture WHERE uid = ?",
+            (us(7, 51), self.uids["breakfast"]),
         )
         connection.execute("DELETE FROM job WHERE state <> 'dead' AND id > 6")
 

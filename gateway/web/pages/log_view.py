@@ -66,10 +66,9 @@ def rows(day: Day, asked: Asked) -> tuple[LogRow, ...]:
     return tuple(each for each in made if asked.from_us is None or _touches(each, asked))
 
 
-def opened(given: LogRow, stills: Sequence[Memory], total: int, *, zone: str) -> LogRow:
+def opened(given: LogRow, stills: Sequence[Memory], *, more: int, zone: str) -> LogRow:
     """A folded row with its still pictures."""
-    shown = stills[:STILLS_SHOWN]
-    return replace(given, open=True, thumbs=tuple(thumb(each, zone) for each in shown), more=max(0, total - len(shown)))
+    return replace(given, open=True, thumbs=tuple(thumb(each, zone) for each in stills), more=max(0, more))
 
 
 def _touches(each: LogRow, asked: Asked) -> bool:

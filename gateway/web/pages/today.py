@@ -93,8 +93,9 @@ async def _open_rows(parts: Parts, viewer: Viewer, day: Day, asked: Asked) -> tu
             viewer,
             Query(from_us=each.from_us, to_us=each.to_us + 1, folded=True, parse=False, limit=log_view.STILLS_SHOWN),
         )
-        stills = sorted((hit.memory for hit in answer.items), key=lambda memory: memory.capture.captured_at.at_us)
-        made.append(log_view.opened(each, stills, answer.total, zone=day.zone))
+        folded = (hit.memory for hit in answer.items if hit.memory.duplicate is not None)
+        stills = sorted(folded, key=lambda memory: memory.capture.captured_at.at_us)
+        made.append(log_view.opened(each, stills, more=answer.total - len(answer.items), zone=day.zone))
     return tuple(made)
 
 

@@ -9,7 +9,7 @@ export function wired(run) {
 }
 
 export async function refresh(address = location.href) {
-  if (running) return running;
+  while (running) await running.catch(() => {});
   running = load(address).finally(() => { running = null; });
   return running;
 }
