@@ -330,19 +330,20 @@ def duplicate_of(connection: Connection, capture_id: int) -> Duplicate | None:
 
 
 def promote(connection: Connection, capture_id: int, *, at_us: int) -> int | None:
-    """When a picture goes that others are folded behind, its earliest copy takes its place.
+    """When a picture goes that others are folded behind, its earliest copy takes its place; one that lies in the bin
+    only where there is no other, for it may be brought back.
 
     Returns that copy: it was passed over by what costs, so its steps are to be queued again. None: nothing was folded
     behind it.
     """
-    rows = connection.execute(
+    row = connection.execute(
         "SELECT d.capture FROM duplicate AS d JOIN capture AS c ON c.id = d.capture"
-        " WHERE d.of = ? AND c.deleted_at_us IS NULL ORDER BY c.captured_at_us, c.id",
+        " WHERE d.of = ? ORDER BY c.deleted_at_us IS NOT NULL, c.captured_at_us, c.id LIMIT 1",
         (capture_id,),
-    ).fetchall()
-    if not rows:
+    ).fetchone()
+    if row is None:
         return None
-    heir = int(rows[0]["capture"])
+    heir = int(row["capture"])
     connection.execute("DELETE FROM duplicate WHERE capture = ?", (heir,))
     connection.execute("UPDATE duplicate SET of = ? WHERE of = ?", (heir, capture_id))
     refresh(connection, heir)

@@ -11,7 +11,7 @@ import pytest
 from gateway.entities import Annotation, Capture, Job, Kind, Priority, Stored
 from gateway.errors import StorageFull, Unreadable
 from gateway.spool import Put, Verdict
-from gateway.store import captures, jobs
+from gateway.store import captures, edits, jobs
 from gateway.store.blobs import read_blob
 from gateway.store.db import Connection
 from gateway.store.jobs import MAX_LOSSES
@@ -255,3 +255,14 @@ async def test_when_a_picture_goes_its_earliest_copy_takes_its_place(house: Smal
     of = await house.db.read(lambda c: [row["of"] for row in c.execute("SELECT of FROM duplicate").fetchall()])
     assert of == [2, 2]
     assert await house.db.write(lambda c: captures.promote(c, 3, at_us=9)) is None
+
+
+async def test_a_copy_in_the_bin_is_not_folded_behind_what_was_erased(house: SmallHouse) -> None:
+    for n in range(2):
+        await house.put(b"still %d" % n, seq=n, at_us=n * 1_000_000)
+    await _folded(house, 2, of=1)
+    await house.db.write(lambda c: c.execute("UPDATE capture SET deleted_at_us = id"))
+    assert (await house.db.write(lambda c: captures.erase_deleted(c, before_us=2)))[0] == 1
+    await house.db.write(lambda c: edits.take_from_bin(c, 2, at_us=9))
+    rows = await house.db.read(lambda c: [tuple(row) for row in c.execute("SELECT capture, folded FROM understood")])
+    assert rows == [(2, "")]
