@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,6 +66,10 @@ def read_status(payload: bytes) -> Json:
             raise Rejected("a value that is not a short scalar", code="bad-status")
         if isinstance(item, int) and not -(1 << 63) <= item < 1 << 63:
             raise Rejected("a number beyond 64 bits", code="bad-status")
+        if isinstance(item, float) and not math.isfinite(item):
+            raise Rejected("a number that is none", code="bad-status")  # 1e999 is read as infinity
+        if isinstance(item, str) and not item.isprintable():
+            raise Rejected("a text that is not printable", code="bad-status")  # half of a surrogate pair is no text
     return value
 
 

@@ -112,6 +112,9 @@ def test_status_is_flat_and_small() -> None:
     for bad in wrong:
         with pytest.raises(Rejected):
             read_status(json.dumps(bad).encode())
+    for hostile in (b'{"firmware": "\\ud800"}', b'{"rssi": 1e999}'):
+        with pytest.raises(Rejected):
+            read_status(hostile)
 
 
 def test_question_for_the_time() -> None:
