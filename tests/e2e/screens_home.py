@@ -248,8 +248,8 @@ class _Teller:
             (us(14, 12),),
         )
         connection.execute(
-            "INSERT OR REPLACE INTO job(capture, step, state, priority, waits, tries, queued_at_us, code, reason, hint)"
-            " SELECT id, 'caption', 'dead', 1, 0, 3, ?, 'worker-failed', 'ran out of memory 3 times',"
+            "INSERT OR REPLACE INTO job(capture, step, state, priority, tries, queued_at_us, code, reason, hint)"
+            " SELECT id, 'caption', 'dead', 1, 3, ?, 'worker-failed', 'ran out of memory 3 times',"
             " 'Raise the limit, then try again' FROM capture WHERE uid = ?",
             (us(7, 51), self.uids["breakfast"]),
         )
