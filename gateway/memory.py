@@ -314,7 +314,7 @@ def _may_know(viewer: Viewer, line: Change, seen: set[str], cameras: set[str]) -
         return line.operation == "gone" or line.entity_id in seen
     if line.entity in ("device", "gap"):
         return line.operation == "gone" or line.entity_id in cameras
-    return viewer.role is not Role.GUEST
+    return viewer.role is Role.ADMIN or line.entity_id in cameras
 
 
 def _sees(connection: Connection, capture: Capture, person: Viewer) -> Sees:

@@ -16,8 +16,9 @@ from gateway.health import Budget, Busy, Health, Node, Part, SetAside
 from gateway.inference.workers import Workers
 from gateway.jobs import probes
 from gateway.pipeline.runner import Runner
+from gateway.policy import knows_device
 from gateway.spool import Spool
-from gateway.store import jobs
+from gateway.store import devices, jobs
 from gateway.store.db import Connection, Database
 
 SAMPLE_S = 5.0
@@ -223,12 +224,17 @@ def _recent_refusals(connection: Connection, since_us: int) -> int:
 
 
 def _set_aside(connection: Connection, viewer: Viewer) -> list[SetAside]:
+    """Of a camera that the viewer may not know, only that there is something; what nobody added is the admin's, as
+    are the names of files that people brought.
+    """
+    cameras = {device.id for device in devices.all_of(connection) if knows_device(viewer, device)}
+    admin = viewer.role is Role.ADMIN
     found = [
         SetAside(
             id=str(dead.id),
             what=dead.step,
             memory=dead.capture_uid,
-            device=dead.device or "",
+            device=dead.device if dead.device in cameras and dead.device is not None else "",
             source_name=dead.source_name,
             code=dead.code,
             reason=dead.reason,
@@ -246,8 +252,8 @@ def _set_aside(connection: Connection, viewer: Viewer) -> list[SetAside]:
                 id=f"refusal-{row['id']}",
                 what=row["lane"],
                 memory="",
-                device=row["device"],
-                source_name=row["source_name"],
+                device=row["device"] if admin or row["device"] in cameras else "",
+                source_name=row["source_name"] if admin or row["device"] in cameras else "",
                 code=row["code"],
                 reason=row["reason"],
                 hint=row["hint"],

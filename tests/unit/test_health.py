@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.entities import Kind, Priority, Privacy, Role, Viewer
-from gateway.errors import Forbidden, NotFound, Unreadable
+from gateway import spool
+from gateway.entities import Kind, Lane, Priority, Privacy, Role, Viewer
+from gateway.errors import Forbidden, NotFound, Rejected, Unreadable
 from gateway.health import Part
 from gateway.jobs.health import Watch, Watched
 from gateway.pipeline.plan import find_steps
 from gateway.pipeline.runner import House, Runner
+from gateway.store.db import Connection
 from gateway.testing import TwinWorkers
 from tests.unit.conftest import SmallHouse
 
@@ -92,6 +94,20 @@ async def test_someone_elses_private_file_is_told_without_its_name(house: SmallH
     await _buried(house)
     (aside,) = (await _watch(house).look(_viewer(house, Role.MEMBER, other=True))).set_aside
     assert (aside.source_name, aside.memory) == ("", "")
+
+
+async def test_what_was_refused_is_told_to_those_who_may_know_the_camera(house: SmallHouse) -> None:
+    error = Rejected("this is no picture", code="bad-jpeg")
+
+    def refused(connection: Connection) -> None:
+        for device, lane, name in (("porch", Lane.RECORD, "record 7"), ("", Lane.FOLDER, "diary.jpg")):
+            spool.refuse(connection, lane=lane, device=device, error=error, about={"source_name": name}, at_us=NOW_US)
+
+    await house.db.write(refused)
+    told = (await _watch(house).look(_viewer(house))).set_aside
+    assert {(each.device, each.source_name) for each in told} == {("porch", "record 7"), ("", "diary.jpg")}
+    other = (await _watch(house).look(_viewer(house, Role.MEMBER, other=True))).set_aside
+    assert [(each.device, each.source_name, each.code) for each in other] == [("", "", "bad-jpeg")] * 2
 
 
 async def test_a_guest_tries_nothing_again(house: SmallHouse) -> None:

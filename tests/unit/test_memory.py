@@ -155,6 +155,16 @@ async def test_the_log_tells_a_viewer_only_of_what_is_theirs(home: RecallHome) -
     assert private not in {line.entity_id for line in lines}
 
 
+async def test_the_log_names_a_refused_camera_only_to_who_may_know_it(home: RecallHome) -> None:
+    member = await home.person("Tomas")
+    _, start, _ = await home.memories.changes(member, None)
+    await home.house.db.write(
+        lambda c: changes.append(c, entity="refusal", entity_id="nursery", operation="put", at_us=1)
+    )
+    assert [line.entity_id for line in (await home.memories.changes(home.nora, start))[0]] == ["nursery"]
+    assert (await home.memories.changes(member, start))[0] == []
+
+
 async def test_a_cursor_of_another_life_starts_over(home: RecallHome) -> None:
     lines, cursor, over = await home.memories.changes(home.nora, changes.Cursor("another", 5))
     assert (lines, over) == ([], True)
