@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from markupsafe import Markup, escape
 
@@ -232,20 +231,3 @@ def outlines(found: Sequence[Outline], *, width: int, height: int) -> Markup:
             )
         out.append("</g>")
     return Markup("".join([*out, "</svg>"]))  # noqa: S704  # numbers, or escaped above
-
-
-def wave(levels: Sequence[float]) -> Markup:
-    """A recording as bars around the middle; levels are 0 to 1."""
-    out = ['<svg class="wave" width="100%" height="44" aria-hidden="true">']
-    for n, level in enumerate(levels):
-        tall = max(4.0, 40 * level)
-        out.append(
-            f'<rect x="{100 * n / len(levels):.2f}%" y="{22 - tall / 2:.1f}" width="3" height="{tall:.1f}" rx="1.5"/>'
-        )
-    return Markup("".join([*out, "</svg>"]))  # noqa: S704  # numbers only
-
-
-def runs(flags: Sequence[bool]) -> list[tuple[int, int]]:
-    """The stretches of True, as [from, to)."""
-    edges = [n for n, (a, b) in enumerate(pairwise([False, *flags, False])) if a != b]
-    return list(zip(edges[::2], edges[1::2], strict=True))
