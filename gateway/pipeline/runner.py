@@ -164,7 +164,8 @@ class Runner:
         for_ever = isinstance(error, _FOR_EVER)
         if for_ever or job.tries + 1 >= MAX_TRIES:
             log.warning("job buried", extra={"step": job.step, "capture": capture.uid, "code": error.code})
-            await house.spool.bury(job, capture.kind, error, at_us=house.now_us(), alone=not for_ever)
+            first = not house.steps[job.step].after  # what it cannot read nobody can; a later one may be alone in it
+            await house.spool.bury(job, capture.kind, error, at_us=house.now_us(), alone=not (for_ever and first))
             return "buried"
         wait_s = 5 * 2**job.tries * self._random.uniform(0.5, 1.5)
         log.info("job retried", extra={"step": job.step, "capture": capture.uid, "code": error.code})

@@ -285,3 +285,22 @@ async def test_a_jobs_number_that_was_given_anew_ends_no_other_job(single: Small
     assert await _rows(single, "SELECT id FROM job") == [(first.id,)]
     await single.spool.done(first, Kind.IMAGE, None)
     assert await _rows(single, "SELECT id FROM job") == [(first.id,)]
+
+
+async def test_a_later_step_that_cannot_read_a_picture_leaves_the_others_their_word(whole: SmallHouse) -> None:
+    async def reads_last(_: Capture, ctx: Context) -> Annotation:
+        while True:
+            wake = asyncio.create_task(whole.db.next_commit())
+            await asyncio.sleep(0)
+            if await _rows(whole, "SELECT 1 FROM annotation WHERE step = 'classify'"):
+                wake.cancel()
+                raise Unreadable("the reader's own decoder gave up")
+            await wake
+
+    steps = find_steps()
+    steps["ocr"] = replace(steps["ocr"], run=reads_last)
+    await whole.put(_jpeg(9), seq=1)
+    async with _working(whole, TwinWorkers(), steps):
+        await _settled(whole)
+    assert await _rows(whole, "SELECT step, state FROM job") == [("ocr", "dead")]
+    assert await _rows(whole, "SELECT count(*) FROM annotation WHERE step IN ('caption', 'embed')") == [(2,)]
