@@ -26,6 +26,14 @@ def _road(db: Database) -> None:
     )
 
 
+@_steps(name="002_missing_models")
+def _missing_models(db: Database) -> None:
+    """What was passed over for want of a model is looked for at every start: not by reading every annotation."""
+    db.execute(
+        "CREATE INDEX annotation_missing ON annotation(step, capture) WHERE current = 1 AND skip_code = 'model-missing'"
+    )
+
+
 _ROAD = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
