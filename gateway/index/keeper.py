@@ -83,9 +83,10 @@ class Keeper:
             while True:
                 try:
                     await self._follow()
-                except HearthlogError as error:
+                except (HearthlogError, OSError) as error:  # also of files that Chroma changes as we look at them
                     self._good = False
-                    log.warning("vector index failed", extra={"code": error.code, "index": "chroma"})
+                    code = error.code if isinstance(error, HearthlogError) else "disk-error"
+                    log.warning("vector index failed", extra={"code": code, "index": "chroma"})
                     await asyncio.sleep(self._pace.retry_s)
         finally:
             await self._chroma.stop()
