@@ -112,7 +112,7 @@ class Gate:
         self._now_us = now_us or (lambda: time.time_ns() // 1_000)
         self._devices: dict[str, tuple[float, Device]] = {}
         self._checks: Batches[Callable[[], Any], Any] = Batches(  # Any: each check has an answer of its own
-            _each, name="checks", threads=2, most=16
+            _each, name="checks", threads=1, most=16
         )
 
     async def accept_record(self, device: str, payload: bytes) -> Receipt:
@@ -130,6 +130,12 @@ class Gate:
             elif key is None:
                 key = _named(payload)
             return await self._turned_away(error, key=key, lane=Lane.RECORD, device=device, size=len(payload))
+        except Exception:  # a bug met by one record: unanswered, its device would send it again at once, for ever
+            if key is None:
+                raise
+            log.exception("record failed", extra={"device": device})
+            metrics.ignored.labels("internal-error").inc()
+            return Receipt(Outcome.LATER, key=key, code="internal-error", retry_ms=_UNKNOWN_RETRY_MS)
 
     async def accept_plain(
         self, device: str, payload: bytes, *, decoder: Decoder, source_name: str, redelivered: bool = False

@@ -14,6 +14,7 @@ import cbor2
 import pytest
 from PIL import Image
 
+from gateway import spool
 from gateway.decoders import image
 from gateway.decoders.record import RecordKind, encode_record
 from gateway.entities import Lane, RecordKey, TimeSource
@@ -319,3 +320,17 @@ async def test_dating_that_broke_off_is_taken_up_again_by_itself(house: SmallHou
     await settled(house)
     task.cancel()
     assert await house.db.read(dates) == [(1, NOW - 101 * SECOND, TimeSource.DEVICE_SYNCED.value)]
+
+
+async def test_a_record_that_meets_a_bug_is_asked_for_again_later(
+    house: SmallHouse, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(spool, "_known", breaks)
+    answer = await gate.accept_record("porch", record(2))
+    assert (answer.outcome, answer.code, answer.retry_ms) == (Outcome.LATER, "internal-error", 300_000)
+    assert answer.key is not None
+    monkeypatch.undo()
+    assert (await gate.accept_record("porch", record(2))).outcome is Outcome.STORED
