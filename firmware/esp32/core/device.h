@@ -1,0 +1,47 @@
+/* A camera as a whole: takes pictures and sound, writes them on the card, tells how it fares, and lets the uplink work.
+ * The same for every board; a board brings the hal. */
+#ifndef HL_DEVICE_H
+#define HL_DEVICE_H
+
+#include "uplink.h"
+
+#define HL_SEGMENT_BLOCKS 4096 /* 2 MiB */
+#define HL_MIN_SEGMENTS 4
+
+typedef struct {
+    hl_uplink_config uplink; /* spool and quarantine are filled in */
+    const hl_card *card;
+    const hl_kv *kv;
+    const hl_camera *camera;         /* NULL: none */
+    const hl_microphone *microphone; /* NULL: none */
+    uint32_t segment_blocks;         /* 0: HL_SEGMENT_BLOCKS */
+    uint32_t interval_ms;            /* between pictures */
+    uint32_t telemetry_ms;           /* between telemetry records, 0: none */
+} hl_device_config;
+
+/* Told after each record of the camera (not anchors, not gaps) is committed, with its sequence; may be NULL. */
+typedef void (*hl_committed)(void *self, const hl_header *header, const uint8_t *body);
+
+typedef struct {
+    hl_device_config config;
+    hl_spool spool, quarantine;
+    hl_uplink uplink;
+    uint8_t io[HL_IO_BYTES];
+    uint64_t picture_us, telemetry_us; /* when the next one is due */
+    uint32_t pictures, sounds, bad_frames, bad_in_a_row, lost;
+    hl_committed committed;
+    void *committed_self;
+} hl_device;
+
+/* Open the card and get ready. HL_CARD_ERROR, HL_BAD_LENGTH (card too small, or bad id). */
+hl_code hl_device_begin(hl_device *d, const hl_device_config *config);
+
+/* Do what is due. */
+void hl_device_step(hl_device *d);
+
+/* Take no more pictures or sound; what is on the card is still sent. */
+void hl_device_stop_taking(hl_device *d);
+
+void hl_device_end(hl_device *d);
+
+#endif

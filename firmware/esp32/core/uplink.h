@@ -1,0 +1,53 @@
+/* The way from the card to the gateway: stays connected, says hello, sends what waits within the gateway's credit,
+ * frees it on the gateway's own acknowledgement and on nothing else, moves what is refused for ever into quarantine,
+ * holds everything while the gateway is offline, and learns the time. */
+#ifndef HL_UPLINK_H
+#define HL_UPLINK_H
+
+#include "flights.h"
+#include "mqtt.h"
+#include "timesync.h"
+
+#define HL_HELLO_BOOTS 16
+#define HL_HELLO_SCAN 2048
+#define HL_MAX_CREDIT 64
+
+typedef struct {
+    hl_spool *spool, *quarantine;
+    const hl_net *net;
+    const hl_clock *clock;
+    const hl_random *random;
+    const char *device; /* its id: [a-z0-9][a-z0-9-]{2,31} */
+    const char *user, *password;
+    const char *firmware, *board;
+    uint16_t keep_alive_s;
+} hl_uplink_config;
+
+typedef struct {
+    hl_uplink_config config;
+    hl_mqtt mqtt;
+    hl_mqtt_options options;
+    hl_flights flights;
+    hl_timesync time;
+    hl_found streaming;
+    char client_id[48], will_topic[64];
+    bool greeted, online, heard_status, hello_due, subscribed;
+    unsigned failures;
+    uint64_t reconnect_us, status_us, ask_us;
+    uint32_t connects, acks, nacks, quarantined, bad_messages;
+    const char *lost_why;
+} hl_uplink;
+
+/* HL_BAD_LENGTH: a device id that the wire does not allow. */
+hl_code hl_uplink_begin(hl_uplink *u, const hl_uplink_config *config);
+
+/* Do what can be done now; call it again soon. */
+void hl_uplink_step(hl_uplink *u);
+
+/* Whether nothing waits: no record that the gateway does not hold, none in flight. */
+bool hl_uplink_idle(hl_uplink *u);
+
+/* Say offline and goodbye, and write the cursor down. */
+void hl_uplink_end(hl_uplink *u);
+
+#endif
