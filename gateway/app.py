@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 _RESTART_S = (1.0, 60.0)
 _STEADY_S = 300.0
-"""A task that ran this long is forgiven its earlier failures."""
+"""A task that ran this long is forgiven its earlier failures, and Health no longer tells of them."""
 
 
 def now_us() -> int:
@@ -83,6 +83,7 @@ class Tasks:
         wait_s = _RESTART_S[0]
         while True:
             began = time.monotonic()
+            mended = asyncio.get_running_loop().call_later(_STEADY_S, self.troubles.pop, name, None)
             try:
                 await run()
             except Exception as error:  # one of the two places that catch everything: a task may not end the house
@@ -91,6 +92,8 @@ class Tasks:
                 self.troubles[name] = code
             else:
                 return
+            finally:
+                mended.cancel()
             wait_s = _RESTART_S[0] if time.monotonic() - began > _STEADY_S else min(wait_s * 2, _RESTART_S[1])
             await asyncio.sleep(wait_s)
 

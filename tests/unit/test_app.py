@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway import app
 from gateway.app import feed_watchdog, open_gateway
 from gateway.config import Settings
 from gateway.entities import Priority
+from gateway.errors import Retryable
 from gateway.jobs import probes
 from tests.unit.conftest import SmallHouse
 
@@ -43,3 +45,27 @@ async def test_a_disk_that_takes_nothing_does_not_get_the_house_killed(
         async with asyncio.timeout(5):
             assert [await loop.sock_recv(heard, 64) for _ in range(2)] == [b"WATCHDOG=1"] * 2
         task.cancel()
+
+
+async def test_a_failure_that_passed_is_told_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "_RESTART_S", (0.0, 0.0))
+    monkeypatch.setattr(app, "_STEADY_S", 0.0)
+    troubles: dict[str, str] = {}
+    told: list[dict[str, str]] = []
+    again = asyncio.Event()
+
+    async def fails_once() -> None:
+        told.append(dict(troubles))
+        if len(told) == 1:
+            raise Retryable("the disk is full", code="disk-full")
+        again.set()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        tasks = app.Tasks(group, troubles)
+        tasks.keep("dating", fails_once)
+        await again.wait()
+        while troubles:  # noqa: ASYNC110  nobody tells that it was forgotten
+            await asyncio.sleep(0)
+        tasks.stop()
+    assert told == [{}, {"dating": "disk-full"}]
