@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 
 RECORD_MESSAGE_BYTES = 2 << 20
 """Twice the limit of a record, so that one a little too big can still be refused by name."""
-PLAIN_MESSAGE_BYTES = 40 << 20
+PLAIN_MESSAGE_BYTES = 16 << 20
+"""Times `receive_maximum` it is what the broker may put into memory here at once."""
 AT_ONCE = 64
 """Records worked on at the same time: one group commit takes them all."""
 HELD_BYTES = 64 << 20

@@ -1,4 +1,4 @@
-"""Empty the bin: what was deleted longer ago than the rules allow is erased, its key first.
+"""What is done once an hour. Empty the bin: what was deleted longer ago than the rules allow is erased, its key first.
 
 A gateway that was killed between a file and its row, or between a row's end and its file's, leaves a file that nobody
 can open any more: it goes too.
@@ -10,11 +10,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.store import captures
+from gateway.store import captures, changes
 from gateway.store.blobs import BlobFolder
 from gateway.store.db import Database
 
 EVERY_S = 3_600.0
+KEEP_CHANGES = 200_000
+"""Newest lines of the log of changes that are kept whole."""
 _DAY_US = 86_400_000_000
 
 
@@ -32,6 +34,7 @@ class Bin:
         strays: set[str] = set()
         while True:
             await self.empty()
+            await self.db.write(lambda c: changes.compact(c, keep=KEEP_CHANGES))
             strays = await self.clear(strays)
             await asyncio.sleep(EVERY_S)
 

@@ -37,9 +37,7 @@ class NewModels:
                 seen = here
                 await asyncio.to_thread(self.models.refresh)
                 self.workers.refresh()
-                queued = await self.spool.db.write(
-                    lambda c: catch_up(c, self.spool, self.steps, workers=self.workers, at_us=self.now_us())
-                )
+                queued = await catch_up(self.spool, self.steps, workers=self.workers, at_us=self.now_us())
                 log.info("models looked at", extra={"queued": queued})
             await asyncio.sleep(EVERY_S)
 

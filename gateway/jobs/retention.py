@@ -26,7 +26,6 @@ BUSY_S = 1.0
 _BATCH = 200
 _DAY_US = 86_400_000_000
 _LEDGER_HASH_DAYS = 30
-_KEEP_CHANGES = 200_000
 
 _OLDEST = """
 SELECT b.id, b.name, b.body_bytes, max(c.captured_at_us) AS newest, min(u.folded = '') AS stands
@@ -149,4 +148,3 @@ class Retention:
         connection.execute(
             "UPDATE ledger SET hash = NULL WHERE hash IS NOT NULL AND at_us < ?", (now - _LEDGER_HASH_DAYS * _DAY_US,)
         )
-        changes.compact(connection, keep=_KEEP_CHANGES)

@@ -7,8 +7,9 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from gateway import metrics
 from gateway.entities import Annotation, Capture, Job, Priority, Stored
@@ -27,6 +28,7 @@ MAX_TRIES = 3
 _FOR_EVER = (Unreadable, Rejected)
 """Errors of the input itself: trying again cannot help."""
 _POLL_S = 2.0
+_CATCH_UP = 500
 PLACES: Mapping[str, int] = {"look": 4, "sort": 1, "read": 2, "listen": 2, "words": 4}
 """Jobs in flight, by lane. More than one so that the next is ready when a worker is free; `sort` is one so that
 a camera's frames are compared in their order."""
@@ -173,19 +175,28 @@ class Runner:
         return "retried"
 
 
-def catch_up(connection: Connection, spool: Spool, steps: Mapping[str, Step], *, workers: Workers, at_us: int) -> int:
+async def catch_up(spool: Spool, steps: Mapping[str, Step], *, workers: Workers, at_us: int) -> int:
     """Queue, as backlog, every capture that a step passed over for want of a model that is there now.
 
-    Returns how many jobs were queued. Called at start and after a model was fetched.
+    Returns how many jobs were queued. Called at start and after a model was fetched; a few at a time, so that no
+    acknowledgement waits for it.
     """
     queued = 0
-    for step in steps.values():
+    for name, step in steps.items():
         if not step.tasks or not any(_ready(workers, task) for task in step.tasks):
             continue
-        for capture_id in captures.skipped_for_model(connection, step.name):
-            spool.requeue(connection, capture_id=capture_id, step=step.name, at_us=at_us, priority=Priority.BACKLOG)
-            queued += 1
+        passed = await spool.db.read(partial(captures.skipped_for_model, step=name))
+        for start in range(0, len(passed), _CATCH_UP):
+            some = passed[start : start + _CATCH_UP]
+            await spool.db.write(partial(_requeue, spool=spool, step=name, passed=some, at_us=at_us))
+        queued += len(passed)
     return queued
+
+
+def _requeue(connection: Connection, *, spool: Spool, step: str, passed: Sequence[int], at_us: int) -> None:
+    for capture_id in passed:
+        if captures.get(connection, capture_id) is not None:  # erased since it was read
+            spool.requeue(connection, capture_id=capture_id, step=step, at_us=at_us, priority=Priority.BACKLOG)
 
 
 def _ready(workers: Workers, task: str) -> bool:

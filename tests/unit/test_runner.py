@@ -104,9 +104,9 @@ async def test_fetching_the_model_brings_back_what_was_passed_over_and_no_more(w
         await _settled(whole)
         workers.install("detect")
         workers.asked.clear()
-        queued = await whole.db.write(lambda c: catch_up(c, whole.spool, steps, workers=workers, at_us=NOW_US))
+        queued = await catch_up(whole.spool, steps, workers=workers, at_us=NOW_US)
         await _settled(whole)
-        again = await whole.db.write(lambda c: catch_up(c, whole.spool, steps, workers=workers, at_us=NOW_US))
+        again = await catch_up(whole.spool, steps, workers=workers, at_us=NOW_US)
     assert (queued, again) == (1, 0)
     assert "pixels" not in {task for task, _ in workers.asked}
     current = await _rows(whole, "SELECT skip_code FROM annotation WHERE step = 'detect' AND current = 1")
