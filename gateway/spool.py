@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,11 +37,12 @@ from gateway.store.blobs import BlobFolder, Body, Sealed
 from gateway.store.db import Connection, Database
 from gateway.store.ids import new_uid
 from gateway.store.keys import Keyring, wrap
+from gateway.store.rows import Value, find, insert, next_id
 
 Also: TypeAlias = Callable[[Connection], Collection[str]]
 """Runs within the transaction of a job's end; names steps that need not be queued after it."""
 
-_BLOB_THREADS = 4
+_BLOB_THREADS = 3
 _BLOBS_AT_ONCE = 16
 
 
@@ -117,6 +119,15 @@ class _Kept:
     sealed: Sealed | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An arrival whose bytes are durable, or were before."""
+
+    arrival: Arrival
+    sealed: Sealed | None
+    owner_key: bytes
+
+
 class Spool:
     """`async with Spool(db, folder, keyring) as spool`. One a process; it owns the leases of this run."""
 
@@ -166,7 +177,7 @@ class Spool:
                 return await self.db.write(lambda c: _conflict(c, arrival))
             return kept.known
         try:
-            put = await self.db.write(lambda c: self._insert(c, arrival, kept.sealed, owner_key))
+            put = await self.db.write_together(self._insert, _Row(arrival, kept.sealed, owner_key))
         except HearthlogError:
             await self._forget(kept.sealed)
             raise
@@ -176,9 +187,8 @@ class Spool:
 
     def _keep_bytes(self, batch: Sequence[tuple[Arrival, bytes]]) -> list[_Kept | Exception]:
         """In a thread: look up which arrivals are here already, and make the bytes of the others durable."""
-        kept: list[_Kept | Exception] = self.db.read_here(
-            lambda c: [_Kept(_known(c, arrival), _blob_id(c, arrival)) for arrival, _ in batch]
-        )
+        looks = self.db.read_here(lambda c: _looks(c, [arrival for arrival, _ in batch]))
+        kept: list[_Kept | Exception] = [*looks]
         new = [n for n, each in enumerate(kept) if isinstance(each, _Kept) and each.known is None]
         if new and self.free_floor_bytes and shutil.disk_usage(self._folder.root).free < self.free_floor_bytes:
             full = StorageFull("the disk is nearly full", hint="Make room, or lower storage.keep_gb")
@@ -198,86 +208,55 @@ class Spool:
         known = await self.db.read(lambda c: self._keyring.known_owner(c, owner))
         return known if known is not None else await self.db.write(lambda c: self._keyring.owner(c, owner))
 
-    def _insert(self, connection: Connection, arrival: Arrival, sealed: Sealed | None, owner_key: bytes) -> Put:
-        known = _known(connection, arrival)
-        if known is not None:
-            return known if known.verdict is not Verdict.CONFLICT else _conflict(connection, arrival)
-        decoded = arrival.decoded
-        blob_id = _blob_id(connection, arrival)
-        if blob_id is None:
-            if sealed is None:
-                raise Retryable("the file went while it was taken in again", code="blob-gone")
-            blob_id = connection.execute(
-                "INSERT INTO blob(owner, sha256, name, wrapped, body_bytes, written_at_us) VALUES (?,?,?,?,?,?)"
-                " RETURNING id",
-                (
-                    arrival.owner,
-                    decoded.sha256,
-                    sealed.name,
-                    wrap(owner_key, sealed.key, sealed.name),
-                    sealed.body_bytes,
-                    arrival.received_at_us,
-                ),
-            ).fetchone()[0]
-        uid = new_uid(arrival.received_at_us)
-        record = arrival.record
-        capture_id = connection.execute(
-            "INSERT INTO capture(uid, kind, device, owner, privacy, ai_usage, captured_at_us, time_source,"
-            " time_error_us, zone, received_at_us, lane, sha256, blob, body_bytes, media_type, width_px, height_px,"
-            " duration_us, boot_id, boot_counter, seq, mono_us, source_name, extra)"
-            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING id",
-            (
-                uid,
-                decoded.kind.value,
-                arrival.device,
-                arrival.owner,
-                arrival.privacy.value,
-                arrival.ai_usage.value,
-                arrival.captured_at.at_us,
-                arrival.captured_at.source.value,
-                arrival.captured_at.error_us,
-                arrival.captured_at.zone,
-                arrival.received_at_us,
-                arrival.lane.value,
-                decoded.sha256,
-                blob_id,
-                len(decoded.body),
-                decoded.media_type,
-                decoded.width_px,
-                decoded.height_px,
-                decoded.duration_us,
-                record.boot_id if record else None,
-                record.boot_counter if record else None,
-                record.sequence if record else None,
-                record.mono_us if record else None,
-                arrival.source_name,
-                json.dumps(decoded.extra, separators=(",", ":")) if decoded.extra else "{}",
-            ),
-        ).fetchone()[0]
-        connection.execute(
-            "INSERT INTO segment(capture, n, start_us, end_us) VALUES (?, 0, 0, ?)",
-            (capture_id, decoded.duration_us or 0),
-        )
-        connection.execute("INSERT INTO understood(capture) VALUES (?)", (capture_id,))
-        if record is not None and arrival.device is not None:
-            write_ledger(
-                connection,
-                device=arrival.device,
-                key=record,
-                body_hash=arrival.record_hash,
-                at_us=arrival.received_at_us,
-            )
-        if arrival.device is not None:
-            _seen(connection, arrival.device, arrival.received_at_us)
-        jobs.add(
-            connection,
-            capture_id=capture_id,
-            steps=self._first[decoded.kind],
-            priority=arrival.priority,
-            at_us=arrival.received_at_us,
-        )
-        changes.append(connection, entity="memory", entity_id=uid, operation="put", at_us=arrival.received_at_us)
-        return Put(Verdict.STORED, uid)
+    def _insert(self, connection: Connection, rows: Sequence[_Row]) -> list[Put]:
+        """Everything that is known of these arrivals, in few statements. Those that repeat another one wait for it."""
+        puts: list[Put | None] = []
+        new: dict[int, tuple[_Row, int | None]] = {}
+        met: set[object] = set()
+        for n, (row, look) in enumerate(zip(rows, _looks(connection, [row.arrival for row in rows]), strict=True)):
+            marks = {_content(row.arrival), _name(row.arrival)} - {None}
+            if look.known is None and not marks & met:
+                new[n] = (row, look.blob_id)
+            met |= marks
+            conflict = look.known is not None and look.known.verdict is Verdict.CONFLICT
+            puts.append(_conflict(connection, row.arrival) if conflict else look.known)
+        for n, put in zip(new, self._insert_new(connection, list(new.values())), strict=True):
+            puts[n] = put
+        return [put if put is not None else self._insert(connection, [rows[n]])[0] for n, put in enumerate(puts)]
+
+    def _insert_new(self, connection: Connection, found: Sequence[tuple[_Row, int | None]]) -> list[Put]:
+        """Rows of captures that are not here yet, with the ids of blobs that are."""
+        if not found:
+            return []
+        noise = secrets.token_bytes(21 * len(found))
+        capture_id, blob_id = next_id(connection, "capture"), next_id(connection, "blob")
+        blobs, made, uids = [], [], []
+        for n, (row, here) in enumerate(found):
+            held = here
+            arrival, sealed, fresh = row.arrival, row.sealed, noise[21 * n : 21 * n + 21]
+            uids.append(new_uid(arrival.received_at_us, fresh[:9]))
+            if held is None:
+                if sealed is None:
+                    raise Retryable("the file went while it was taken in again", code="blob-gone")
+                held, blob_id = blob_id, blob_id + 1
+                wrapped = wrap(row.owner_key, sealed.key, sealed.name, nonce=fresh[9:])
+                content = (arrival.owner, arrival.decoded.sha256)
+                blobs.append((held, *content, sealed.name, wrapped, sealed.body_bytes, arrival.received_at_us))
+            made.append((capture_id + n, uids[n], held, *_described(arrival)))
+        arrivals = [row.arrival for row, _ in found]
+        numbered = list(enumerate(arrivals, start=capture_id))
+        insert(connection, "blob(id, owner, sha256, name, wrapped, body_bytes, written_at_us)", blobs)
+        insert(connection, _CAPTURE, made)
+        spans = [(number, 0, 0, arrival.decoded.duration_us or 0) for number, arrival in numbered]
+        insert(connection, "segment(capture, n, start_us, end_us)", spans)
+        insert(connection, "understood(capture)", [(number,) for number, _ in numbered])
+        _write_ledger(connection, arrivals)
+        _seen(connection, arrivals)
+        queued = [(n, self._first[each.decoded.kind], each.priority, each.received_at_us) for n, each in numbered]
+        jobs.add_new(connection, queued)
+        changed = [("memory", uid, "put", each.received_at_us) for uid, each in zip(uids, arrivals, strict=True)]
+        insert(connection, "change(entity, entity_id, operation, at_us)", changed)
+        return [Put(Verdict.STORED, uid) for uid in uids]
 
     async def claim(self, steps: Sequence[str], *, lowest: Priority, limit: int, now_us: int) -> list[Job]:
         """Lease up to `limit` ready jobs of these steps for this run, most urgent first."""
@@ -434,12 +413,91 @@ def _conflict(connection: Connection, arrival: Arrival) -> Put:
     return Put(Verdict.CONFLICT)
 
 
-def _blob_id(connection: Connection, arrival: Arrival) -> int | None:
-    row = connection.execute(
-        "SELECT id FROM blob WHERE owner = ? AND sha256 = ?", (arrival.owner, arrival.decoded.sha256)
-    ).fetchone()
-    return int(row["id"]) if row else None
+def _looks(connection: Connection, arrivals: Sequence[Arrival]) -> list[_Kept]:
+    """Which of them are here already, and whose bytes are: in two statements, where all is new."""
+    names = {name for name in map(_name, arrivals) if name is not None}
+    lines = find(connection, "ledger", ("device", "boot_id", "seq"), names)
+    settled = {(line["device"], line["boot_id"], line["seq"]) for line in lines}
+    held = find(connection, "blob", ("owner", "sha256"), set(map(_content, arrivals)))
+    blobs = {(blob["owner"], blob["sha256"]): int(blob["id"]) for blob in held}
+    return [
+        _Kept(
+            None if _name(each) is not None and _name(each) not in settled else _known(connection, each),
+            blobs.get(_content(each)),
+        )
+        for each in arrivals
+    ]
 
 
-def _seen(connection: Connection, device: str, at_us: int) -> None:
-    connection.execute("UPDATE device SET last_seen_us = max(last_seen_us, ?) WHERE id = ?", (at_us, device))
+def _content(arrival: Arrival) -> tuple[str, bytes]:
+    return arrival.owner, arrival.decoded.sha256
+
+
+def _name(arrival: Arrival) -> tuple[str, bytes, int] | None:
+    if arrival.record is None or arrival.device is None:
+        return None
+    return arrival.device, arrival.record.boot_id, arrival.record.sequence
+
+
+_CAPTURE = (
+    "capture(id, uid, blob, kind, device, owner, privacy, ai_usage, captured_at_us, time_source, time_error_us, zone,"
+    " received_at_us, lane, sha256, body_bytes, media_type, width_px, height_px, duration_us, boot_id, boot_counter,"
+    " seq, mono_us, source_name, extra)"
+)
+
+
+def _described(arrival: Arrival) -> tuple[Value, ...]:
+    """The columns of `_CAPTURE` behind the third."""
+    decoded, taken, record = arrival.decoded, arrival.captured_at, arrival.record
+    return (
+        decoded.kind.value,
+        arrival.device,
+        arrival.owner,
+        arrival.privacy.value,
+        arrival.ai_usage.value,
+        taken.at_us,
+        taken.source.value,
+        taken.error_us,
+        taken.zone,
+        arrival.received_at_us,
+        arrival.lane.value,
+        decoded.sha256,
+        len(decoded.body),
+        decoded.media_type,
+        decoded.width_px,
+        decoded.height_px,
+        decoded.duration_us,
+        *((record.boot_id, record.boot_counter, record.sequence, record.mono_us) if record else (None,) * 4),
+        arrival.source_name,
+        json.dumps(decoded.extra, separators=(",", ":")) if decoded.extra else "{}",
+    )
+
+
+def _write_ledger(connection: Connection, arrivals: Sequence[Arrival]) -> None:
+    """`write_ledger` for many that are stored. One that was refused before has its line replaced."""
+    lines, boots = [], {}
+    for each in arrivals:
+        if each.record is not None and each.device is not None:
+            key = each.record
+            lines.append((each.device, key.boot_id, key.sequence, each.record_hash, "stored", "", each.received_at_us))
+            boots[each.device, key.boot_id] = key.boot_counter
+    insert(
+        connection,
+        "ledger(device, boot_id, seq, hash, verdict, code, at_us)",
+        lines,
+        conflict="ON CONFLICT (device, boot_id, seq) DO UPDATE SET hash = excluded.hash, verdict = excluded.verdict,"
+        " code = excluded.code, at_us = excluded.at_us",
+    )
+    counted = [(*boot, counter) for boot, counter in boots.items()]
+    insert(connection, "boot(device, boot_id, counter)", counted, conflict="ON CONFLICT DO NOTHING")
+
+
+def _seen(connection: Connection, arrivals: Sequence[Arrival]) -> None:
+    latest_us: dict[str, int] = {}
+    for each in arrivals:
+        if each.device is not None:
+            latest_us[each.device] = max(latest_us.get(each.device, 0), each.received_at_us)
+    connection.executemany(
+        "UPDATE device SET last_seen_us = max(last_seen_us, ?) WHERE id = ?",
+        [(at_us, device) for device, at_us in latest_us.items()],
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.entities import Job, Priority, Viewer
 from gateway.policy import visible
 from gateway.store.db import Connection
+from gateway.store.rows import insert
 
 RANK: Mapping[Priority, int] = {Priority.PERSON: 0, Priority.LIVE: 1, Priority.BACKLOG: 2}
 _PRIORITY = {rank: priority for priority, rank in RANK.items()}
@@ -68,6 +69,16 @@ class Dead:
 def add(connection: Connection, *, capture_id: int, steps: Iterable[str], priority: Priority, at_us: int) -> None:
     """Queue steps for a capture, ready to be done. A step that is queued is queued anew; one that runs goes on."""
     connection.executemany(_INSERT, [(capture_id, step, RANK[priority], at_us) for step in steps])
+
+
+def add_new(connection: Connection, captures: Sequence[tuple[int, Iterable[str], Priority, int]]) -> None:
+    """`add` for captures that are new: (capture, steps, priority, queued at)."""
+    rows = [
+        (number, step, "waiting", RANK[priority], at_us)
+        for number, steps, priority, at_us in captures
+        for step in steps
+    ]
+    insert(connection, "job(capture, step, state, priority, queued_at_us)", rows)
 
 
 def standing(connection: Connection, capture_id: int) -> tuple[set[str], set[str]]:

@@ -66,9 +66,9 @@ class Keyring:
         return hmac.new(self._installation, b"hearthlog:" + purpose.encode(), hashlib.sha256).digest()
 
 
-def wrap(key: bytes, secret: bytes, name: str) -> bytes:
-    """`secret` under `key`: nonce ‖ ciphertext ‖ tag, bound to `name`."""
-    nonce = secrets.token_bytes(12)
+def wrap(key: bytes, secret: bytes, name: str, *, nonce: bytes | None = None) -> bytes:
+    """`secret` under `key`: nonce ‖ ciphertext ‖ tag, bound to `name`. A `nonce` that is given is random, and new."""
+    nonce = nonce or secrets.token_bytes(12)
     return nonce + AESGCM(key).encrypt(nonce, secret, name.encode())
 
 

@@ -59,7 +59,7 @@ def _acknowledge_before_commit() -> None:
     def commit(self: db.Database, connection: db.Connection, batch: list[Any]) -> None:
         loop = self._loop
         assert loop is not None
-        early = Early(connection, lambda: loop.call_soon_threadsafe(self._tell, list(batch)))
+        early = Early(connection, lambda: loop.call_soon_threadsafe(self._tell, list(batch), True))
         real(self, early, batch)  # type: ignore[arg-type]  # a connection in all that is asked of it
 
     db.Database._commit = commit  # type: ignore[method-assign]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.entities import Annotation, Capture, Job, Kind, Priority, Stored
-from gateway.errors import StorageFull, Unreadable
+from gateway.errors import HearthlogError, StorageFull, Unreadable
 from gateway.spool import Put, Verdict
 from gateway.store import captures, edits, jobs
 from gateway.store.blobs import read_blob
@@ -266,3 +267,33 @@ async def test_a_copy_in_the_bin_is_not_folded_behind_what_was_erased(house: Sma
     await house.db.write(lambda c: edits.take_from_bin(c, 2, at_us=9))
     rows = await house.db.read(lambda c: [tuple(row) for row in c.execute("SELECT capture, folded FROM understood")])
     assert rows == [(2, "")]
+
+
+async def test_arrivals_of_one_commit_keep_apart_what_repeats(house: SmallHouse) -> None:
+    """Written together: two of one name, two of one content, one refused before, and one that is new."""
+    puts = await asyncio.gather(
+        house.put(b"one", seq=1),
+        house.put(b"one", seq=1),
+        house.put(b"same", seq=2),
+        house.put(b"same", seq=3),
+        house.put(b"other", seq=1),
+        house.put(b"new", seq=4),
+    )
+    verdicts = [put.verdict for put in puts]
+    assert verdicts.count(Verdict.STORED) == 4
+    assert verdicts.count(Verdict.CONFLICT) in (1, 2)  # by which of the first name's two contents came first
+    rows = await house.db.read(lambda c: c.execute("SELECT seq, blob FROM capture ORDER BY seq").fetchall())
+    assert [row["seq"] for row in rows] == [1, 2, 3, 4]
+    assert rows[1]["blob"] == rows[2]["blob"]
+
+
+async def test_one_that_cannot_be_written_does_not_take_its_neighbours_along(house: SmallHouse) -> None:
+    def many(connection: Connection, items: Sequence[int]) -> list[int]:
+        for item in items:
+            connection.execute("INSERT INTO meta(key, value) VALUES (?, ?)", (f"n{item}", "1" if item else None))
+        return list(items)
+
+    found = await asyncio.gather(*(house.db.write_together(many, n) for n in range(4)), return_exceptions=True)
+    assert isinstance(found[0], HearthlogError)
+    assert found[1:] == [1, 2, 3]
+    assert await house.db.read(lambda c: c.execute("SELECT count(*) FROM meta WHERE key LIKE 'n_'").fetchone()[0]) == 3
