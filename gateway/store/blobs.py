@@ -29,6 +29,8 @@ from gateway.store.keys import KEY_BYTES, sync_folder
 _HEADER = struct.Struct("<4sBBH12sI")
 _MAGIC = b"HLB1"
 MAX_BYTES = 2**31
+_DRAWN_BYTES = KEY_BYTES + 12 + 4
+"""Random bytes of one blob: key, nonce, end of the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,15 @@ class BlobFolder:
     def put_all(self, bodies: Sequence[Body]) -> list[Sealed | Retryable]:
         """The same for many, which share a folder and its one fsync. What could not be stored is an error by itself."""
         shard = secrets.token_hex(1)
+        drawn = secrets.token_bytes(_DRAWN_BYTES * len(bodies))
         found: list[Sealed | Retryable] = []
-        for body in bodies:
+        for n, body in enumerate(bodies):
+            own = drawn[n * _DRAWN_BYTES : (n + 1) * _DRAWN_BYTES]
+            key, nonce, tail = own[:KEY_BYTES], own[KEY_BYTES:-4], own[-4:].hex()
             digest = hmac.digest(body.owner_key, body.sha256, "sha256").hex()
-            name = f"{shard}/{digest[:40]}-{secrets.token_hex(4)}"
-            sealed = Sealed(name=name, key=secrets.token_bytes(KEY_BYTES), body_bytes=len(body.data))
+            sealed = Sealed(name=f"{shard}/{digest[:40]}-{tail}", key=key, body_bytes=len(body.data))
             try:
-                self._write(self._part(sealed), body.data, sealed.key)
+                self._write(self._part(sealed), body.data, key, nonce)
                 found.append(sealed)
             except OSError as error:
                 self._discard(self._part(sealed))
@@ -129,8 +133,7 @@ class BlobFolder:
         sync_folder(self.root / shard)
 
     @staticmethod
-    def _write(part: str, plain: bytes, key: bytes) -> None:
-        nonce = secrets.token_bytes(12)
+    def _write(part: str, plain: bytes, key: bytes, nonce: bytes) -> None:
         header = _HEADER.pack(_MAGIC, 1, 1, 0, nonce, len(plain))
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
