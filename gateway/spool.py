@@ -42,8 +42,8 @@ from gateway.store.rows import Value, find, insert, next_id
 Also: TypeAlias = Callable[[Connection], Collection[str]]
 """Runs within the transaction of a job's end; names steps that need not be queued after it."""
 
-_BLOB_THREADS = 3
-_BLOBS_AT_ONCE = 16
+_BLOB_THREADS = 6
+_BLOBS_AT_ONCE = 8
 
 
 class Verdict(StrEnum):
