@@ -161,6 +161,7 @@ static void on_nack(void *self, const hl_ack *ack, uint64_t sequence, const char
     hl_flight *flight = hl_flights_find(&u->flights, ack->boot_id, sequence);
     if (!flight) return;
     u->nacks++;
+    memcpy(u->last_code, code, strlen(code) + 1);
     if (retry_ms != HL_FOR_EVER) {
         hl_flights_later(&u->flights, flight, (uint64_t)retry_ms, now_of(u));
         return;

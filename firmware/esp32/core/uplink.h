@@ -36,6 +36,7 @@ typedef struct {
     uint64_t reconnect_us, status_us, ask_us;
     uint32_t connects, acks, nacks, quarantined, bad_messages;
     const char *lost_why;
+    char last_code[HL_CODE_BYTES]; /* of the last nack */
 } hl_uplink;
 
 /* HL_BAD_LENGTH: a device id that the wire does not allow. */

@@ -129,14 +129,21 @@ static bool begin(unit *u, const settings *s, uint32_t n, const hl_clock *clock,
     return code == HL_OK;
 }
 
+/* A word that may stand in JSON. */
+static const char *plain(char *word) {
+    for (char *c = word; *c; c++)
+        if (*c < ' ' || *c == '"' || *c == '\\') *c = '?';
+    return word;
+}
+
 static void report(unit *u) {
-    const hl_device *d = &u->device;
+    hl_device *d = &u->device;
     const hl_flights *f = &d->uplink.flights;
     printf("{\"device\":\"%s\",\"done\":%s,\"pictures\":%u,\"sounds\":%u,\"lost\":%u,\"bad_frames\":%u,\"sent\":%u,\"again\":%u,"
-           "\"freed\":%u,\"skipped\":%u,\"quarantined\":%u,\"nacks\":%u,\"connects\":%u,\"drops\":%u,\"card_faults\":%u,"
+           "\"freed\":%u,\"skipped\":%u,\"quarantined\":%u,\"nacks\":%u,\"code\":\"%s\",\"connects\":%u,\"drops\":%u,\"card_faults\":%u,"
            "\"bad_messages\":%u,\"recovered\":%u,\"torn\":%u}\n",
            u->id, u->done ? "true" : "false", d->pictures, d->sounds, d->lost, d->bad_frames, f->sent, f->again, f->freed, f->skipped,
-           d->uplink.quarantined, d->uplink.nacks, d->uplink.connects, d->spool.drops, d->spool.faults, d->uplink.bad_messages,
+           d->uplink.quarantined, d->uplink.nacks, plain(d->uplink.last_code), d->uplink.connects, d->spool.drops, d->spool.faults, d->uplink.bad_messages,
            d->spool.recovered, d->spool.torn);
 }
 
