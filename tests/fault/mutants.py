@@ -10,7 +10,6 @@ from typing import Any
 
 from gateway.store import blobs, db
 
-
 _LATER_S = 0.02
 """How much later than its acknowledgement a commit of the third mutant is: a busy disk's."""
 
