@@ -43,7 +43,7 @@ class Mqtt:
     """What to do with a frame of a device nobody added. auto: accept from a loopback broker, else refuse."""
     credit: int = 8
     """Most records a device may have in flight."""
-    receive_maximum: int = 8
+    receive_maximum: int = 4
     session_expiry_s: int = 86_400
     source: tuple[MqttSource, ...] = ()
 

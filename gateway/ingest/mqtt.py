@@ -14,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import aiomqtt
 
@@ -35,10 +36,11 @@ from gateway.store.boots import Tie
 from gateway.store.db import Connection, Database
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 RECORD_MESSAGE_BYTES = 2 << 20
 """Twice the limit of a record, so that one a little too big can still be refused by name."""
-PLAIN_MESSAGE_BYTES = 16 << 20
+PLAIN_MESSAGE_BYTES = 40 << 20
 """Times `receive_maximum` it is what the broker may put into memory here at once."""
 AT_ONCE = 64
 """Records worked on at the same time: one group commit takes them all."""
@@ -162,10 +164,9 @@ class _Records:
             or self._held[up.device] >= self._settings.credit * OVER_CREDIT
         ):
             metrics.ignored.labels("over-credit").inc()
-        elif self._group is not None:
+        elif self._group is not None and _begin(self._group, self._one(up.device, message), name="record"):
             self._held[up.device] += 1
             self._held_bytes += len(message.payload)
-            self._group.create_task(self._one(up.device, message), name="record")
 
     async def _one(self, device: str, message: Message) -> None:
         try:
@@ -281,8 +282,10 @@ class _Plain:
         if message.qos == 0 and len(self._work) >= PLAIN_UNBOUND:
             metrics.ignored.labels("flood").inc()
         elif self._group is not None:
-            self._work.append((message, self._group.create_task(self._one(message), name="plain-frame")))
-            self._some.set()
+            task = _begin(self._group, self._one(message), name="plain-frame")
+            if task is not None:
+                self._work.append((message, task))
+                self._some.set()
 
     async def _acknowledge(self, broker: Broker) -> None:
         """In the order in which they came."""
@@ -325,6 +328,16 @@ class _Plain:
                 return receipt
             await asyncio.sleep(0.25 * 2**n)
         return receipt
+
+
+def _begin(group: asyncio.TaskGroup, work: Coroutine[None, None, T], *, name: str) -> asyncio.Task[T] | None:
+    """Start work in the group; None when the group is ending: what comes then is sent again to the next run."""
+    try:
+        return group.create_task(work, name=name)
+    except RuntimeError:
+        work.close()
+        metrics.ignored.labels("stopping").inc()
+        return None
 
 
 async def _while_there(broker: Broker, work: Coroutine[None, None, None]) -> None:

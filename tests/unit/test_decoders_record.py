@@ -113,7 +113,7 @@ def test_anchor_and_gap_are_read() -> None:
     assert gap == Lost(ranges=((8, 12), (20, 20)), why="card-full", from_us=10, to_us=5_000_000)
 
 
-scalars = st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats(allow_nan=False).filter(
+scalars = st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats(allow_nan=False, allow_subnormal=False).filter(
     lambda number: abs(number) != float("inf")
 ) | st.text(max_size=20) | st.binary(max_size=20)  # fmt: skip
 values = st.recursive(
