@@ -11,6 +11,8 @@ enum { RESET_AFTER = 5, RATE_HZ = 16000, SAMPLES = 16000, META_BYTES = 128 };
 #define KEY_BOOT "boot"
 #define KEY_SEQUENCE "seq"
 
+_Static_assert(sizeof(void *) > 4 || sizeof(hl_device) <= 24 * 1024, "a board has 24 KiB for this, besides its frame buffers");
+
 static uint64_t now_of(const hl_device *d) { return d->config.uplink.clock->mono_us(d->config.uplink.clock->self); }
 
 /* What the key-value store knows; 0 if it was wiped. The card knows too, and the higher of both counts. */
@@ -46,6 +48,21 @@ static hl_code open_card(hl_device *d) {
     return hl_spool_open(&d->quarantine, &second, &d->spool.boot);
 }
 
+static void set_quality(hl_device *d) {
+    const hl_camera *camera = d->config.camera;
+    if (camera && camera->quality) camera->quality(camera->self, d->settings.quality);
+}
+
+static bool on_settings(void *self, const char *text, size_t n) {
+    hl_device *d = self;
+    hl_settings before = d->settings;
+    if (!hl_settings_read(&d->settings, text, n)) return false;
+    if (!memcmp(&before, &d->settings, sizeof before)) return true; /* retained: said at every connection */
+    (void)hl_settings_save(&d->settings, d->config.kv); /* if it is not kept, the next connection says it again */
+    if (d->settings.quality != before.quality) set_quality(d);
+    return true;
+}
+
 hl_code hl_device_begin(hl_device *d, const hl_device_config *config) {
     memset(d, 0, sizeof *d);
     d->config = *config;
@@ -53,6 +70,10 @@ hl_code hl_device_begin(hl_device *d, const hl_device_config *config) {
     if (code != HL_OK) return code;
     d->config.uplink.spool = &d->spool;
     d->config.uplink.quarantine = &d->quarantine;
+    d->config.uplink.configured = on_settings;
+    d->config.uplink.configured_self = d;
+    hl_settings_load(&d->settings, config->kv);
+    set_quality(d);
     return hl_uplink_begin(&d->uplink, &d->config.uplink);
 }
 
@@ -94,6 +115,23 @@ static uint32_t write_meta(const hl_device *d, uint64_t at_us, const uint64_t *f
     return w.full ? 0 : (uint32_t)w.used;
 }
 
+/* Whether a picture is worth keeping: always without motion detection, else when something moved or it is time. */
+static bool worth_keeping(hl_device *d, uint32_t bytes, uint64_t now_us) {
+    const hl_camera *camera = d->config.camera;
+    uint8_t cells[HL_LUMA];
+    if (!d->settings.motion) return true;
+    bool has_luma = camera->luma && camera->luma(camera->self, cells) == 0;
+    if (hl_motion_look(&d->motion, bytes, has_luma ? cells : NULL)) return true;
+    return d->settings.still_s && now_us - d->kept_us >= (uint64_t)d->settings.still_s * 1000000;
+}
+
+/* Whether its owner wants nothing taken now. Quiet hours count once the time is known. */
+static bool asleep(const hl_device *d, uint64_t now_us) {
+    uint64_t utc_us, err_us;
+    if (d->settings.privacy) return true;
+    return hl_timesync_utc(&d->uplink.time, now_us, &utc_us, &err_us) && hl_settings_quiet(&d->settings, utc_us);
+}
+
 static void take_picture(hl_device *d, uint64_t now_us) {
     const hl_camera *camera = d->config.camera;
     const uint8_t *jpeg = NULL;
@@ -106,6 +144,11 @@ static void take_picture(hl_device *d, uint64_t now_us) {
     }
     hl_header header = {.kind = HL_JPEG, .mono_us = now_us, .body_bytes = (uint32_t)n};
     d->bad_in_a_row = 0;
+    if (!worth_keeping(d, (uint32_t)n, now_us)) {
+        d->still++;
+        return;
+    }
+    d->kept_us = now_us;
     header.meta_bytes = write_meta(d, now_us, NULL, meta);
     d->pictures += keep(d, &header, meta, jpeg);
 }
@@ -148,11 +191,12 @@ static uint64_t next_beat(uint64_t due_us, uint64_t now_us, uint32_t every_ms) {
 
 void hl_device_step(hl_device *d) {
     uint64_t now_us = now_of(d);
+    bool silent = asleep(d, now_us);
     if (d->config.camera && now_us >= d->picture_us) {
-        d->picture_us = next_beat(d->picture_us, now_us, d->config.interval_ms);
-        take_picture(d, now_us);
+        d->picture_us = next_beat(d->picture_us, now_us, d->config.interval_ms ? d->config.interval_ms : d->settings.interval_ms);
+        if (!silent) take_picture(d, now_us);
     }
-    if (d->config.microphone) take_sound(d, now_us);
+    if (d->config.microphone && !silent) take_sound(d, now_us);
     if (d->config.telemetry_ms && now_us >= d->telemetry_us) {
         d->telemetry_us = next_beat(d->telemetry_us, now_us, d->config.telemetry_ms);
         take_telemetry(d, now_us);

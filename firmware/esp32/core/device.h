@@ -3,6 +3,8 @@
 #ifndef HL_DEVICE_H
 #define HL_DEVICE_H
 
+#include "motion.h"
+#include "settings.h"
 #include "uplink.h"
 
 #define HL_SEGMENT_BLOCKS 4096 /* 2 MiB */
@@ -15,7 +17,7 @@ typedef struct {
     const hl_camera *camera;         /* NULL: none */
     const hl_microphone *microphone; /* NULL: none */
     uint32_t segment_blocks;         /* 0: HL_SEGMENT_BLOCKS */
-    uint32_t interval_ms;            /* between pictures */
+    uint32_t interval_ms;            /* between pictures, whatever the settings say; 0: as the settings say */
     uint32_t telemetry_ms;           /* between telemetry records, 0: none */
 } hl_device_config;
 
@@ -26,9 +28,12 @@ typedef struct {
     hl_device_config config;
     hl_spool spool, quarantine;
     hl_uplink uplink;
+    hl_settings settings;
+    hl_motion motion;
+    uint64_t kept_us; /* when a picture was last kept */
     uint8_t io[HL_IO_BYTES];
     uint64_t picture_us, telemetry_us; /* when the next one is due */
-    uint32_t pictures, sounds, bad_frames, bad_in_a_row, lost;
+    uint32_t pictures, still, sounds, bad_frames, bad_in_a_row, lost;
     hl_committed committed;
     void *committed_self;
 } hl_device;

@@ -8,7 +8,7 @@
 #include "hal.h"
 
 #define HL_MQTT_TX 2560
-#define HL_MQTT_RX 8192
+#define HL_MQTT_RX 6144
 #define HL_MQTT_PIECE 4096
 #define HL_MQTT_TOPIC 128
 

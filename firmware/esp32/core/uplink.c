@@ -217,6 +217,8 @@ static void on_message(void *self, const char *topic, const char *payload, size_
         on_ack(u, payload, n);
     else if (!strcmp(topic, topic_of(u, "dn/time", own)) && !retained)
         on_time(u, payload, n);
+    else if (!strcmp(topic, topic_of(u, "dn/cfg", own)) && u->config.configured)
+        u->bad_messages += !u->config.configured(u->config.configured_self, payload, n);
     else if (!strcmp(topic, topic_of(u, "dn/cmd", own)))
         (void)hl_mqtt_publish(&u->mqtt, topic_of(u, "up/result", own), "{\"ok\":false,\"code\":\"unknown-command\"}", 1, false);
     else
@@ -249,7 +251,7 @@ static void greet(hl_uplink *u, uint64_t now_us) {
     static const struct {
         const char *voice;
         unsigned qos;
-    } HEARD[] = {{"dn/ack", 0}, {"dn/time", 0}, {"dn/cmd", 1}};
+    } HEARD[] = {{"dn/ack", 0}, {"dn/time", 0}, {"dn/cfg", 1}, {"dn/cmd", 1}};
     char topic[TOPIC_BYTES];
     if (!u->subscribed) {
         for (size_t i = 0; i < sizeof HEARD / sizeof HEARD[0]; i++)

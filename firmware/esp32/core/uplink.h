@@ -21,6 +21,9 @@ typedef struct {
     const char *user, *password;
     const char *firmware, *board;
     uint16_t keep_alive_s;
+    /* `dn/cfg` has come; false if it is not what it should be. NULL: there are no settings. */
+    bool (*configured)(void *self, const char *text, size_t n);
+    void *configured_self;
 } hl_uplink_config;
 
 typedef struct {

@@ -53,11 +53,14 @@ typedef struct {
 } hl_net;
 
 /* A picture as the sensor gave it: `take` returns 0 with a JPEG that stays valid until the next call, less than 0 when
- * there is none; `reset` starts the sensor anew. */
+ * there is none; `reset` starts the sensor anew. `luma`, NULL if the board has none, gives the same picture as 16 × 12
+ * cells and returns 0; `quality` (4 to 63, less is better), NULL if it cannot be set, is told when it changes. */
 typedef struct {
     void *self;
     int (*take)(void *self, const uint8_t **jpeg, size_t *n);
     void (*reset)(void *self);
+    int (*luma)(void *self, uint8_t *cells);
+    void (*quality)(void *self, unsigned quality);
 } hl_camera;
 
 /* Sound, PCM16 mono. `take` returns 0 with `samples` of it once that many have come in, 1 for "not yet", less than 0

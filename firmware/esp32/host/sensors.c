@@ -59,7 +59,7 @@ bool host_camera_open(host_camera *c, const char *folder, const char *mark) {
     qsort(c->files, c->count, sizeof *c->files, by_name);
     c->data = malloc(MAX_FRAME + 256);
     c->mark = mark;
-    c->camera = (hl_camera){c, camera_take, camera_reset};
+    c->camera = (hl_camera){c, camera_take, camera_reset, NULL, NULL};
     return c->data != NULL;
 }
 

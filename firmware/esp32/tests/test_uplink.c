@@ -149,7 +149,7 @@ static int take_frame(void *self, const uint8_t **out, size_t *n) {
 
 static void no_reset(void *self) { (void)self; }
 
-static const hl_camera CAMERA = {NULL, take_frame, no_reset};
+static const hl_camera CAMERA = {NULL, take_frame, no_reset, NULL, NULL};
 
 static void on_committed(void *self, const hl_header *header, const uint8_t *body) {
     (void)self;
