@@ -142,7 +142,8 @@ class Index:
     async def rebuild_words(self, why: str) -> None:
         """Empty the text index and fill it again from what was understood."""
         metrics.index_rebuilds.labels("words", why).inc()
-        log.warning("text index is made anew", extra={"why": why})
+        level = logging.INFO if why in ("missing", "asked") else logging.WARNING  # neither is trouble
+        log.log(level, "text index is made anew", extra={"why": why})
         start = await self._db.read(changes.head)
         await self._db.write(words.empty)
         last = 0

@@ -161,7 +161,8 @@ class Keeper:
         self._good = False
         self.rebuilding = 0.0
         metrics.index_rebuilds.labels("chroma", why).inc()
-        log.warning("vector index is made anew", extra={"why": why, "index": "chroma"})
+        level = logging.INFO if why == "missing" else logging.WARNING  # the first time is no trouble
+        log.log(level, "vector index is made anew", extra={"why": why, "index": "chroma"})
         try:
             await self._chroma.stop()
             await asyncio.to_thread(_clear, self._folder)
