@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -21,6 +20,8 @@ def demo(once: bool, frames: int, seed: int, verbose: bool) -> None:
 
     Its data folder is HEARTHLOG_HOME, else ~/.local/share/hearthlog-demo; each start begins it anew.
     """
+    import asyncio
+
     from gateway import config, logs
     from gateway.demo.run import Show
 
@@ -32,6 +33,8 @@ def demo(once: bool, frames: int, seed: int, verbose: bool) -> None:
 
 
 async def _show(settings: object, show: object, *, once_only: bool) -> None:
+    import asyncio
+
     from gateway.config import Settings
     from gateway.demo import run
 

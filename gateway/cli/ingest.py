@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -12,10 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.client import Request, call
-from gateway.config import Settings, load
 from gateway.errors import HearthlogError
 
 if TYPE_CHECKING:
+    from gateway.config import Settings
     from gateway.ingest.folders import Found, Taken, Tally
 
 _AT_ONCE = 4
@@ -30,6 +29,10 @@ def ingest(paths: tuple[Path, ...], user: str, as_json: bool) -> None:
 
     What was taken in before is counted and not stored again. Exit status 1 when a file was refused.
     """
+    import asyncio
+
+    from gateway.config import load
+
     settings = load()
 
     def work() -> Tally:
@@ -51,6 +54,8 @@ def ingest(paths: tuple[Path, ...], user: str, as_json: bool) -> None:
 
 
 async def _alone(settings: Settings, work: Callable[[], Tally]) -> Tally:
+    import asyncio
+
     from gateway.app import open_gateway
     from gateway.web.serve import open_commands
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
 
@@ -11,6 +9,8 @@ import click
 @click.option("-v", "--verbose", is_flag=True, help="Log every small thing.")
 def serve(verbose: bool) -> None:
     """Run the gateway: take in, understand, show. Stop it with Ctrl-C."""
+    import asyncio
+
     from gateway import config, logs
     from gateway.app import serve as run
 
