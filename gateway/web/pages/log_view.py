@@ -235,7 +235,7 @@ def _sound(memory: Memory, day: Day) -> LogRow:
         from_us=capture.captured_at.at_us,
         to_us=capture.captured_at.at_us,
         text=f"{'Voice note' if said else 'Sound'}, {length}"
-        + (" · heard on this device, not checked" if said else ""),
+        + (f" · {words.how_heard(memory).lower()}" if said else ""),
         badge=words.privacy_badge(capture.privacy),
         front=thumb(memory, day.zone),
         media=media(capture.uid),

@@ -33,7 +33,8 @@ class Sound:
     length: str
     when: str
     lines: tuple[Spoken, ...]
-    checked: bool
+    heard: str
+    """Who wrote the words down."""
     """A person corrected its words."""
 
 
@@ -213,14 +214,13 @@ def _sound(memory: Memory, around: Around, zone: str) -> Sound | None:
     if capture.blob is None:
         return None
     start, end = capture.captured_at.at_us, capture.captured_at.at_us + (capture.duration_us or 0)
-    spoken = memory_view.said(found, "asr")
     return Sound(
         uid=capture.uid,
         src=media(capture.uid),
         length=words.play_time(capture.duration_us or 0),
         when=f"{words.clock(start, zone, seconds=True)} to {words.clock(end, zone, seconds=True)}",
         lines=memory_view.spoken(found),
-        checked=bool(found.transcript) and (spoken is None or spoken.transcript != found.transcript),
+        heard=words.how_heard(found) if found.transcript else "",
     )
 
 

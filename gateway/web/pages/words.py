@@ -290,3 +290,13 @@ def frame_name(capture: Capture, place: str) -> str:
     if capture.record is not None:
         return f"{place}, frame {capture.record.sequence:,}"
     return place or capture.source_name
+
+
+def how_heard(memory: Memory) -> str:
+    """Who wrote a transcript down. A recogniser that is only good for a draft is said to be one."""
+    note = next((note for note in memory.annotations if note.step == "asr" and not note.skipped), None)
+    if note is None or note.annotation.transcript != memory.transcript:
+        return "Words corrected by a person"
+    if note.annotation.data.get("draft"):
+        return "A rough draft, heard on this device"
+    return "Heard on this device, not checked"
