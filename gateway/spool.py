@@ -278,13 +278,13 @@ class Spool:
                     handled = also(connection)
                 captures.touch(connection, job.capture_id, at_us=stored.at_us)
             jobs.finish(connection, job)
-            self._go_on(connection, job, kind, handled=handled, anew=stored is not None)
+            self._go_on(connection, job, kind, handled=handled)
 
         await self.db.write(end)
 
-    async def retry(self, job: Job, *, not_before_us: int) -> None:
-        """It failed in a way that may pass."""
-        await self.db.write(lambda c: jobs.retry(c, job, not_before_us=not_before_us))
+    async def retry(self, job: Job, *, not_before_us: int, counts: bool = True) -> None:
+        """It failed in a way that may pass. It is no try of its own (`counts` false) when the house failed it."""
+        await self.db.write(lambda c: jobs.retry(c, job, not_before_us=not_before_us, counts=counts))
 
     async def put_back(self, taken: Iterable[Job]) -> None:
         """Give leases back unused, as at a stop."""
@@ -303,7 +303,7 @@ class Spool:
         def end(connection: Connection) -> None:
             jobs.bury(connection, job, why=(error.code, error.what, error.hint))
             if alone:
-                self._go_on(connection, job, kind, anew=True)
+                self._go_on(connection, job, kind)
             captures.touch(connection, job.capture_id, at_us=at_us)
 
         await self.db.write(end)
@@ -314,17 +314,14 @@ class Spool:
         """Within a transaction: do a step again for one capture. What is made from it follows."""
         jobs.add(connection, capture_id=capture_id, steps=[step], priority=priority, at_us=at_us)
 
-    def _go_on(
-        self, connection: Connection, job: Job, kind: Kind, *, handled: Collection[str] = (), anew: bool
-    ) -> None:
-        """Queue what reads this job's step and can be done now; if nothing is `anew`, only what was never done."""
+    def _go_on(self, connection: Connection, job: Job, kind: Kind, *, handled: Collection[str] = ()) -> None:
+        """Queue what reads this job's step and can be done now. One whose input did not change ends at once."""
         dependents = [step for step in self.plan.dependents(kind, job.step) if step not in handled]
         if not dependents:
             return
         settled, queued = jobs.standing(connection, job.capture_id)
         for step in dependents:
-            wanted = step not in queued and (anew or step not in settled)
-            if wanted and self.plan.ready(kind, step, settled=settled, queued=queued):
+            if step not in queued and self.plan.ready(kind, step, settled=settled, queued=queued):
                 at_us = job.queued_at_us
                 jobs.add(connection, capture_id=job.capture_id, steps=[step], priority=job.priority, at_us=at_us)
                 queued.add(step)

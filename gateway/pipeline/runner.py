@@ -13,7 +13,7 @@ from functools import partial
 
 from gateway import metrics
 from gateway.entities import Annotation, Capture, Job, Priority, Stored
-from gateway.errors import HearthlogError, ModelBroken, ModelMissing, NotFound, Rejected, Skip, Unreadable
+from gateway.errors import HearthlogError, ModelBroken, ModelMissing, NotFound, Rejected, Retryable, Skip, Unreadable
 from gateway.inference.workers import Workers
 from gateway.pipeline.cascade import pass_over
 from gateway.pipeline.step import Context, Step, fingerprint
@@ -29,6 +29,7 @@ _FOR_EVER = (Unreadable, Rejected)
 """Errors of the input itself: trying again cannot help."""
 _POLL_S = 2.0
 _CATCH_UP = 500
+_HOUSE_FAILED_S = 30.0
 PLACES: Mapping[str, int] = {"look": 4, "sort": 1, "read": 2, "listen": 2, "words": 4}
 """Jobs in flight, by lane. More than one so that the next is ready when a worker is free; `sort` is one so that
 a camera's frames are compared in their order."""
@@ -163,6 +164,10 @@ class Runner:
 
     async def _failed(self, job: Job, capture: Capture, error: HearthlogError) -> str:
         house = self.house
+        if isinstance(error, Retryable):  # a full or failing disk says nothing of the capture
+            wait_us = int(_HOUSE_FAILED_S * self._random.uniform(0.5, 1.5) * 1e6)
+            await house.spool.retry(job, not_before_us=house.now_us() + wait_us, counts=False)
+            return "put back"
         for_ever = isinstance(error, _FOR_EVER)
         if for_ever or job.tries + 1 >= MAX_TRIES:
             log.warning("job buried", extra={"step": job.step, "capture": capture.uid, "code": error.code})

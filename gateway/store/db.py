@@ -7,6 +7,7 @@ Group commit: the writer takes everything that waits, gives each piece of work a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import queue
@@ -164,8 +165,9 @@ class Database:
                 self._run(connection, list(works))
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):  # a disk that fails this too must not end the writer
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
             explained = _explained(error)
             log.warning("commit failed", extra={"code": explained.code, "works": len(batch)})
             for work in batch:

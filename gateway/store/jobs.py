@@ -119,11 +119,11 @@ def finish(connection: Connection, job: Job) -> None:
     connection.execute(f"DELETE FROM job {_THIS}", _place(job))
 
 
-def retry(connection: Connection, job: Job, *, not_before_us: int) -> None:
-    """Try again, not before then; this counts as a try."""
+def retry(connection: Connection, job: Job, *, not_before_us: int, counts: bool) -> None:
+    """Try again, not before then."""
     connection.execute(
-        f"UPDATE job SET state = 'waiting', lease = '', tries = tries + 1, not_before_us = ? {_THIS}",
-        (not_before_us, *_place(job)),
+        f"UPDATE job SET state = 'waiting', lease = '', tries = tries + ?, not_before_us = ? {_THIS}",
+        (int(counts), not_before_us, *_place(job)),
     )
 
 

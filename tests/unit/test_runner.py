@@ -185,12 +185,17 @@ async def test_what_may_pass_is_tried_again(single: SmallHouse) -> None:
     assert await single.count("job") == 0
 
 
-@pytest.mark.parametrize("error", [WorkerFailed("it died", code="died"), Retryable("disk"), RuntimeError("bug")])
+async def test_what_the_house_itself_failed_is_no_try_of_the_capture(single: SmallHouse) -> None:
+    assert await _failing(single, Retryable("the disk is full"), 7) == 8
+    assert await _rows(single, "SELECT caption FROM understood") == [("At last.",)]
+
+
+@pytest.mark.parametrize("error", [WorkerFailed("it died", code="died"), RuntimeError("bug")])
 async def test_after_three_tries_it_is_set_aside_with_its_reason(single: SmallHouse, error: Exception) -> None:
     assert await _failing(single, error, 99) == 3
     ((state, tries, code),) = await _rows(single, "SELECT state, tries, code FROM job")
     assert (state, tries) == ("dead", 3)
-    assert code in ("died", "try-later", "bug")
+    assert code in ("died", "bug")
 
 
 async def test_what_cannot_be_read_is_set_aside_at_once(single: SmallHouse) -> None:
