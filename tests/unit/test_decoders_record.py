@@ -113,9 +113,15 @@ def test_anchor_and_gap_are_read() -> None:
     assert gap == Lost(ranges=((8, 12), (20, 20)), why="card-full", from_us=10, to_us=5_000_000)
 
 
-scalars = st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats(allow_nan=False, allow_subnormal=False).filter(
-    lambda number: abs(number) != float("inf")
-) | st.text(max_size=20) | st.binary(max_size=20)  # fmt: skip
+numbers = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(1 << 63), (1 << 64) - 1)
+    | numbers
+    | st.text(max_size=20)
+    | st.binary(max_size=20)
+)
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
     max_leaves=12,
