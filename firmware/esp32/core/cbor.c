@@ -44,7 +44,7 @@ void hl_cbor_bytes(hl_cbor_writer *w, const void *data, size_t n) {
     put(w, data, n);
 }
 
-static bool finite(const uint8_t *p, unsigned bytes) {
+static bool is_finite(const uint8_t *p, unsigned bytes) {
     /* An exponent of all ones is an infinity or not a number. */
     unsigned top = (unsigned)p[0] << 8 | p[1];
     unsigned mask = bytes == 2 ? 0x7c00 : bytes == 4 ? 0x7f80 : 0x7ff0;
@@ -61,7 +61,7 @@ bool hl_cbor_next(hl_cbor_reader *r, hl_cbor_item *item) {
     item->number = low < 24 ? low : 0;
     for (unsigned i = 0; i < more; i++) item->number = item->number << 8 | item->data[i];
     if (major == 7) {
-        if (more ? more == 1 || !finite(item->data, more) : low < 20 || low > 22) return false;
+        if (more ? more == 1 || !is_finite(item->data, more) : low < 20 || low > 22) return false;
         item->type = more ? HL_CBOR_FLOAT : HL_CBOR_SIMPLE;
         r->at += more;
         return true;

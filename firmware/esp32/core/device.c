@@ -60,6 +60,7 @@ static bool on_settings(void *self, const char *text, size_t n) {
     if (!memcmp(&before, &d->settings, sizeof before)) return true; /* retained: said at every connection */
     (void)hl_settings_save(&d->settings, d->config.kv); /* if it is not kept, the next connection says it again */
     if (d->settings.quality != before.quality) set_quality(d);
+    if (d->settings.interval_ms != before.interval_ms) d->picture_us = now_of(d);
     return true;
 }
 

@@ -157,7 +157,7 @@ static bool step(unit *u, const settings *s) {
     return u->done && !s->stay;
 }
 
-static void wait_for(unit *units, uint32_t n) {
+static void wait_for(unit *units, uint32_t n, int pause_ms) {
     struct pollfd *polls = calloc(n, sizeof *polls);
     if (!polls) abort();
     for (uint32_t i = 0; i < n; i++) {
@@ -165,7 +165,7 @@ static void wait_for(unit *units, uint32_t n) {
         polls[i].fd = units[i].net.fd;
         polls[i].events = (short)(POLLIN | (hl_mqtt_busy(m) || m->state == HL_MQTT_OPENING ? POLLOUT : 0));
     }
-    (void)poll(polls, n, 5);
+    (void)poll(polls, n, pause_ms);
     free(polls);
 }
 
@@ -187,7 +187,7 @@ int main(int argc, char **argv) {
         if (!begin(&units[i], &s, i, &clock, &random)) return 1;
     bool done = false;
     while (!done && !stopping) {
-        wait_for(units, s.devices);
+        wait_for(units, s.devices, s.interval_ms < 5 ? (int)s.interval_ms : 5);
         done = true;
         for (uint32_t i = 0; i < s.devices; i++) done = step(&units[i], &s) && done;
     }
