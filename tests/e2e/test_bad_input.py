@@ -324,8 +324,14 @@ def test_failing_disk_stops_acknowledgements_and_not_the_house(tmp_path: Path) -
         one = _sender(house, broker.port)
         one.still_takes_in()
         disk.cut()
-        one.rec(record(one.good(), boot=bytes(8), sequence=1))
-        nack = one.until(lambda: [nack for ack in one.acks for nack in ack["nack"]])[0]
+        data = record(one.good(), boot=bytes(8), sequence=1)
+
+        def refused() -> list[Any]:
+            one.rec(data)  # as a device does that hears nothing
+            time.sleep(0.5)
+            return [nack for ack in one.acks for nack in ack["nack"]]
+
+        nack = one.until(refused, limit_s=60)[0]
         assert nack["code"].startswith(("disk-", "database-"))
         assert nack["retry_ms"]
         assert not [each for ack in one.acks for each in ack["ranges"]]
