@@ -22,7 +22,7 @@ test: ## every check and every test (under 20 minutes)
 check: ## lint, types, layers and the fast tests (under 2 minutes)
 	@.ci/setup test
 	$(STATIC)
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest -m "not slow" -n 2 $(ARGS)
 
 bench: ## measure what the README quotes
 	@.ci/setup test
