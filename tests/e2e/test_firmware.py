@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,10 +128,12 @@ class Camera:
     frames: Path
     card: Path
     port: int
+    card_mib: int = 16
 
     def start(self, *options: str, count: int, interval_ms: int = 20) -> subprocess.Popen[str]:
         log = (self.card.parent / "said.txt").open("a")
-        where = ("--broker", f"127.0.0.1:{self.port}", "--card", str(self.card), "--card-mib", "16", "--segment", "512")
+        card = ("--card", str(self.card), "--card-mib", str(self.card_mib), "--segment", "512")
+        where = ("--broker", f"127.0.0.1:{self.port}", *card)
         what = ("--frames", str(self.frames), "--count", str(count), "--interval", str(interval_ms))
         more = ("--telemetry", "500", *options)
         return subprocess.Popen([str(self.program), *where, *what, *more], stdout=log, text=True)
@@ -248,3 +250,19 @@ def test_power_cuts_while_writing_cost_nothing(porch: Camera, gateway: Gateway) 
     everything_is_stored_once(porch, gateway)
     orders = [one.key[1] for one in porch.said()]
     assert orders == sorted(orders)  # also over the boot whose key-value store was empty
+
+
+def test_what_a_full_card_drops_is_named_in_gaps(porch: Camera, gateway: Gateway) -> None:
+    small = replace(porch, card_mib=3)
+    camera = small.start(count=120)  # three times what the card holds, and no gateway
+    until(lambda: len(small.said()) >= 120)
+    gateway.start()
+    assert camera.wait(WAIT_S) == 0
+    assert small.reports()[-1]["drops"] > 0
+    said = {one.key for one in small.said()}
+    stored = gateway.stored()
+    gaps = gateway.query("SELECT first, last FROM gap WHERE reason = 'card-full' AND from_mono_us IS NOT NULL")
+    dropped = {key for key in said if any(first <= key[1] <= last for first, last in gaps)}
+    assert dropped
+    assert said <= stored.keys() | dropped
+    assert not stored.keys() & dropped

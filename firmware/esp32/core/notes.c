@@ -121,6 +121,12 @@ void hl_gap_add(hl_gap *gap, hl_range range) {
             i++;
 }
 
+void hl_gap_stretch(hl_gap *gap, uint64_t from_us, uint64_t to_us) {
+    bool first = !gap->from_us && !gap->to_us;
+    if (first || from_us < gap->from_us) gap->from_us = from_us;
+    if (first || to_us > gap->to_us) gap->to_us = to_us;
+}
+
 size_t hl_gap_encode(const hl_gap *gap, uint8_t *out, size_t size) {
     hl_cbor_writer w = {out, size, 0, false};
     hl_cbor_map(&w, gap->timed ? 4 : 2);

@@ -43,6 +43,10 @@ typedef struct {
 
 /* Name one more sequence. When there are too many ranges, the two that are nearest become one. */
 void hl_gap_add(hl_gap *gap, hl_range range);
+
+/* What it names happened in [from_us, to_us] as well. The times count once `timed` is set, which is the caller's to
+ * decide: all of it must be of the boot of the gap's record. */
+void hl_gap_stretch(hl_gap *gap, uint64_t from_us, uint64_t to_us);
 size_t hl_gap_encode(const hl_gap *gap, uint8_t *out, size_t size);
 bool hl_gap_decode(const uint8_t *data, size_t n, hl_gap *gap);
 

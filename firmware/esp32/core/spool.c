@@ -109,7 +109,19 @@ static void clamp(hl_spool *s, uint64_t tail_serial) {
     s->span_count = kept;
 }
 
-/* Add what waits in one segment to a gap, and what older gaps in it say. */
+/* What an older gap says, which would be lost with it. */
+static hl_code carry_over(hl_spool *s, const hl_found *found, hl_gap *gap, bool own_boot) {
+    hl_gap older;
+    hl_code code = hl_spool_read(s, found, HL_HEADER_BYTES + found->header.meta_bytes, s->config.io, found->header.body_bytes);
+    if (code != HL_OK) return code;
+    if (!hl_gap_decode(s->config.io, found->header.body_bytes, &older)) return HL_OK;
+    for (unsigned k = 0; k < older.count; k++) hl_gap_add(gap, older.ranges[k]);
+    if (older.timed && own_boot) hl_gap_stretch(gap, older.from_us, older.to_us);
+    if (!older.timed) gap->timed = false;
+    return HL_OK;
+}
+
+/* Add what waits in one segment to a gap, and what older gaps in it say. Its times stand if all is of this boot. */
 static hl_code name_segment(hl_spool *s, uint64_t serial, hl_gap *gap) {
     uint64_t begin = serial * s->config.segment_blocks, end = begin + s->config.segment_blocks;
     for (unsigned i = 0; i < s->span_count; i++) {
@@ -122,12 +134,11 @@ static hl_code name_segment(hl_spool *s, uint64_t serial, hl_gap *gap) {
             if (code != HL_OK) return code;
             hl_gap_add(gap, (hl_range){found.header.sequence, found.header.sequence});
             at = found.next;
-            if (found.header.kind != HL_GAP || found.header.body_bytes > HL_IO_BYTES) continue;
-            hl_gap older;
-            code = hl_spool_read(s, &found, HL_HEADER_BYTES + found.header.meta_bytes, s->config.io, found.header.body_bytes);
-            if (code != HL_OK) return code;
-            if (!hl_gap_decode(s->config.io, found.header.body_bytes, &older)) continue;
-            for (unsigned k = 0; k < older.count; k++) hl_gap_add(gap, older.ranges[k]);
+            bool own_boot = !memcmp(found.header.boot_id, s->boot.id, HL_BOOT_BYTES);
+            if (!own_boot) gap->timed = false;
+            bool older_gap = found.header.kind == HL_GAP && found.header.body_bytes <= HL_IO_BYTES;
+            if (!older_gap) hl_gap_stretch(gap, found.header.mono_us, found.header.mono_us);
+            if (older_gap && (code = carry_over(s, &found, gap, own_boot)) != HL_OK) return code;
         }
     }
     return HL_OK;
@@ -137,9 +148,8 @@ static hl_code name_segment(hl_spool *s, uint64_t serial, hl_gap *gap) {
 static hl_code drop_oldest(hl_spool *s) {
     uint64_t tail = s->spans[0].from / s->config.segment_blocks;
     hl_gap gap;
-    gap.count = 0;
-    gap.timed = false;
-    memset(gap.why, 0, sizeof gap.why);
+    memset(&gap, 0, sizeof gap);
+    gap.timed = true;
     strncpy(gap.why, s->config.why ? s->config.why : "card-full", sizeof gap.why - 1);
     hl_code code = name_segment(s, tail, &gap);
     if (code == HL_OK && gap.count) {
@@ -191,11 +201,13 @@ hl_code hl_spool_append(hl_spool *s, hl_header *header, const uint8_t *meta, con
     code = commit(s, header, meta, body);
     if (code != HL_OK) {
         hl_gap_add(&s->failed, (hl_range){header->sequence, header->sequence});
+        hl_gap_stretch(&s->failed, header->mono_us, header->mono_us);
+        s->failed.timed = true;
         return code;
     }
     if (s->failed.count && make_room(s, HL_GAP_BYTES + HL_HEADER_BYTES + HL_TRAILER_BYTES) == HL_OK &&
         commit_gap(s, &s->failed) == HL_OK)
-        s->failed.count = 0;
+        memset(&s->failed, 0, offsetof(hl_gap, why)); /* its word stays */
     return HL_OK;
 }
 

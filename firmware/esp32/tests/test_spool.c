@@ -18,7 +18,7 @@ static struct {
 static uint32_t writing_crc; /* of the record that is being written: it may be there or not */
 static memory_card card, after;
 static uint8_t io[HL_IO_BYTES], other_io[HL_IO_BYTES], body[MAX_BODY], read_back[4096];
-static uint64_t now_us, seed, checks;
+static uint64_t now_us, seed, checks, timed; /* timed: gaps that say when */
 static hl_clock clock_;
 static hl_random random_;
 
@@ -75,6 +75,7 @@ static void check_all(hl_spool *s) {
         uint32_t crc = hl_crc32(0, data, found.header.body_bytes);
         if (found.header.kind == HL_GAP) {
             CHECK(hl_gap_decode(data, found.header.body_bytes, &gap));
+            if (gap.timed) timed++;
             for (unsigned i = 0; i < gap.count; i++)
                 for (uint64_t k = gap.ranges[i].first; k <= gap.ranges[i].last; k++) seen[k] |= 2;
         } else {
@@ -233,7 +234,9 @@ static void a_full_card_drops_the_oldest_and_says_which(void) {
     for (unsigned n = 0; n < 500; n++) CHECK(append(&s, n) == HL_OK);
     CHECK(s.drops > 5);
     writing_crc = 0;
+    timed = 0;
     check_all(&s); /* all 500: there, or in a gap that is still there */
+    CHECK(timed > 0);
     hl_header big = {.kind = HL_AUDIO, .body_bytes = SEGMENT * HL_BLOCK};
     CHECK(hl_spool_append(&s, &big, NULL, NULL) == HL_TOO_BIG);
 }
