@@ -73,7 +73,7 @@ class Budget:
     """For all workers together: before one starts that would not fit, idle ones end. One worker is always allowed
     what its models need. None: no common limit."""
     read_idle_s: float = 30.0
-    listen_idle_s: float = 60.0
+    listen_idle_s: float = 20.0
     default_s: float = 20.0
     """Deadline of a request, its queueing not counted, loading the model included."""
     ocr_s: float = 30.0
