@@ -9,7 +9,7 @@
 #include "timesync.h"
 
 #define HL_HELLO_BOOTS 16
-#define HL_HELLO_SCAN 2048
+#define HL_HELLO_SCAN 512
 #define HL_MAX_CREDIT 64
 
 typedef struct {
