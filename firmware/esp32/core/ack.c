@@ -82,18 +82,25 @@ static bool pass(const char *text, size_t length, hl_ack *ack, const hl_ack_visi
     unsigned n = 0, seen = 0;
     if (!hl_json_open(&j, '{')) return false;
     while (hl_json_key(&j, &n, key, sizeof key)) {
-        unsigned which = !strcmp(key, "boot") ? SEEN_BOOT : !strcmp(key, "ranges") ? SEEN_RANGES
-                       : !strcmp(key, "nack") ? SEEN_NACK : !strcmp(key, "credit") ? SEEN_CREDIT : 0;
+        unsigned which = !strcmp(key, "boot")     ? SEEN_BOOT
+                         : !strcmp(key, "ranges") ? SEEN_RANGES
+                         : !strcmp(key, "nack")   ? SEEN_NACK
+                         : !strcmp(key, "credit") ? SEEN_CREDIT
+                                                  : 0;
         int64_t credit = 0;
         bool good = !(seen & which);
         seen |= which;
-        if (which == SEEN_BOOT) good = good && read_boot(&j, ack->boot_id);
-        else if (which == SEEN_RANGES) good = good && read_ranges(&j, ack, visitor);
-        else if (which == SEEN_NACK) good = good && read_nacks(&j, ack, visitor);
+        if (which == SEEN_BOOT)
+            good = good && read_boot(&j, ack->boot_id);
+        else if (which == SEEN_RANGES)
+            good = good && read_ranges(&j, ack, visitor);
+        else if (which == SEEN_NACK)
+            good = good && read_nacks(&j, ack, visitor);
         else if (which == SEEN_CREDIT) {
             good = good && hl_json_int(&j, &credit) && credit >= 0;
             ack->credit = credit > 1000 ? 1000 : (unsigned)(credit < 0 ? 0 : credit);
-        } else good = hl_json_skip(&j);
+        } else
+            good = hl_json_skip(&j);
         if (!good) return false;
     }
     return seen == (SEEN_BOOT | SEEN_RANGES | SEEN_NACK | SEEN_CREDIT) && hl_json_end(&j);
@@ -124,10 +131,14 @@ bool hl_time_read(const char *text, size_t length, hl_time_answer *answer) {
     if (!hl_json_open(&j, '{')) return false;
     while (hl_json_key(&j, &n, key, sizeof key)) {
         bool good;
-        if (!strcmp(key, "t0_us")) good = hl_json_int(&j, &t0_us);
-        else if (!strcmp(key, "utc_us")) good = hl_json_null(&j) || hl_json_int(&j, &utc_us);
-        else if (!strcmp(key, "synced")) good = hl_json_bool(&j, &synced);
-        else good = hl_json_skip(&j);
+        if (!strcmp(key, "t0_us"))
+            good = hl_json_int(&j, &t0_us);
+        else if (!strcmp(key, "utc_us"))
+            good = hl_json_null(&j) || hl_json_int(&j, &utc_us);
+        else if (!strcmp(key, "synced"))
+            good = hl_json_bool(&j, &synced);
+        else
+            good = hl_json_skip(&j);
         if (!good) return false;
     }
     if (!hl_json_end(&j) || t0_us < 0 || utc_us > (int64_t)HL_LATEST_UTC_US) return false;

@@ -27,12 +27,12 @@ void hl_cbor_text(hl_cbor_writer *w, const char *text);
 void hl_cbor_bytes(hl_cbor_writer *w, const void *data, size_t n);
 
 typedef enum {
-    HL_CBOR_UINT,  /* number */
-    HL_CBOR_NINT,  /* -1 - number */
-    HL_CBOR_BYTES, /* data, number bytes */
-    HL_CBOR_TEXT,  /* data, number bytes of UTF-8 */
-    HL_CBOR_ARRAY, /* number items follow */
-    HL_CBOR_MAP,   /* number pairs follow */
+    HL_CBOR_UINT,   /* number */
+    HL_CBOR_NINT,   /* -1 - number */
+    HL_CBOR_BYTES,  /* data, number bytes */
+    HL_CBOR_TEXT,   /* data, number bytes of UTF-8 */
+    HL_CBOR_ARRAY,  /* number items follow */
+    HL_CBOR_MAP,    /* number pairs follow */
     HL_CBOR_SIMPLE, /* false, true, null */
     HL_CBOR_FLOAT,
 } hl_cbor_type;

@@ -13,7 +13,8 @@ static bool decode(hl_spool *s, const uint8_t *b) {
     if (memcmp(b, MAGIC, 4) || hl_crc32(0, b, CRC_AT) != hl_get32(b + CRC_AT)) return false;
     uint32_t segment_blocks = hl_get32(b + 24), segments = hl_get32(b + 28);
     unsigned count = b[5];
-    if (b[4] != 1 || count < 1 || count > HL_SPANS || segment_blocks < 8 || segment_blocks > MAX_SEGMENT_BLOCKS) return false;
+    if (b[4] != 1 || count < 1 || count > HL_SPANS || segment_blocks < 8 || segment_blocks > MAX_SEGMENT_BLOCKS)
+        return false;
     if (segments < 4 || (uint64_t)segments * segment_blocks + HL_DATA_AT > s->config.blocks) return false;
     s->generation = hl_get64(b + 8);
     s->log_id = hl_get64(b + 16);

@@ -11,7 +11,8 @@ enum { RESET_AFTER = 5, RATE_HZ = 16000, SAMPLES = 16000, META_BYTES = 128 };
 #define KEY_BOOT "boot"
 #define KEY_SEQUENCE "seq"
 
-_Static_assert(sizeof(void *) > 4 || sizeof(hl_device) <= 24 * 1024, "a board has 24 KiB for this, besides its frame buffers");
+_Static_assert(sizeof(void *) > 4 || sizeof(hl_device) <= 24 * 1024,
+               "a board has 24 KiB for this, besides its frame buffers");
 
 static uint64_t now_of(const hl_device *d) { return d->config.uplink.clock->mono_us(d->config.uplink.clock->self); }
 
@@ -30,12 +31,22 @@ static void remember(const hl_kv *kv, const char *key, uint64_t value) {
 static hl_code open_card(hl_device *d) {
     const hl_device_config *c = &d->config;
     uint32_t segment = c->segment_blocks ? c->segment_blocks : HL_SEGMENT_BLOCKS;
-    uint32_t quarantine = 16 + segment * (c->card->blocks / segment / 16 > HL_MIN_SEGMENTS ? c->card->blocks / segment / 16 : HL_MIN_SEGMENTS);
+    uint32_t quarantine =
+        16 +
+        segment * (c->card->blocks / segment / 16 > HL_MIN_SEGMENTS ? c->card->blocks / segment / 16 : HL_MIN_SEGMENTS);
     hl_boot boot = {(uint32_t)recall(c->kv, KEY_BOOT) + 1, {0}};
     if (c->card->blocks < 2 * quarantine) return HL_BAD_LENGTH;
     c->uplink.random->fill(c->uplink.random->self, boot.id, sizeof boot.id);
-    hl_spool_config main_log = {c->card, c->uplink.clock, c->uplink.random, 0, c->card->blocks - quarantine,
-                                segment, d->io, recall(c->kv, KEY_SEQUENCE), NULL, "card-full"};
+    hl_spool_config main_log = {c->card,
+                                c->uplink.clock,
+                                c->uplink.random,
+                                0,
+                                c->card->blocks - quarantine,
+                                segment,
+                                d->io,
+                                recall(c->kv, KEY_SEQUENCE),
+                                NULL,
+                                "card-full"};
     hl_code code = hl_spool_open(&d->spool, &main_log, &boot);
     if (code != HL_OK) return code;
     hl_spool_config second = main_log;
@@ -194,7 +205,8 @@ void hl_device_step(hl_device *d) {
     uint64_t now_us = now_of(d);
     bool silent = asleep(d, now_us);
     if (d->config.camera && now_us >= d->picture_us) {
-        d->picture_us = next_beat(d->picture_us, now_us, d->config.interval_ms ? d->config.interval_ms : d->settings.interval_ms);
+        d->picture_us =
+            next_beat(d->picture_us, now_us, d->config.interval_ms ? d->config.interval_ms : d->settings.interval_ms);
         if (!silent) take_picture(d, now_us);
     }
     if (d->config.microphone && !silent) take_sound(d, now_us);

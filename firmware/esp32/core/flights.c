@@ -126,7 +126,8 @@ void hl_flights_stored(hl_flights *f, const uint8_t boot_id[HL_BOOT_BYTES], hl_r
     uint64_t freed = 0;
     for (unsigned i = f->count; i-- > 0;) {
         hl_flight *one = &f->flights[i];
-        if (one->sequence < range.first || one->sequence > range.last || memcmp(one->boot_id, boot_id, HL_BOOT_BYTES)) continue;
+        if (one->sequence < range.first || one->sequence > range.last || memcmp(one->boot_id, boot_id, HL_BOOT_BYTES))
+            continue;
         hl_flights_done(f, one);
         f->freed++;
         freed++;
@@ -139,7 +140,8 @@ void hl_flights_stored(hl_flights *f, const uint8_t boot_id[HL_BOOT_BYTES], hl_r
 
 hl_flight *hl_flights_find(hl_flights *f, const uint8_t boot_id[HL_BOOT_BYTES], uint64_t sequence) {
     for (unsigned i = 0; i < f->count; i++)
-        if (f->flights[i].sequence == sequence && !memcmp(f->flights[i].boot_id, boot_id, HL_BOOT_BYTES)) return &f->flights[i];
+        if (f->flights[i].sequence == sequence && !memcmp(f->flights[i].boot_id, boot_id, HL_BOOT_BYTES))
+            return &f->flights[i];
     return NULL;
 }
 

@@ -12,8 +12,8 @@
 
 typedef struct {
     uint32_t frames;
-    uint32_t size_mean, size_spread;  /* bytes × 16; the spread is a mean absolute deviation */
-    uint16_t background[HL_LUMA];     /* luma × 16 */
+    uint32_t size_mean, size_spread; /* bytes × 16; the spread is a mean absolute deviation */
+    uint16_t background[HL_LUMA];    /* luma × 16 */
     bool has_background;
 } hl_motion;
 

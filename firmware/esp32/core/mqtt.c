@@ -3,8 +3,15 @@
 #include <string.h>
 
 enum {
-    CONNECT = 0x10, CONNACK = 0x20, PUBLISH = 0x30, PUBACK = 0x40, SUBSCRIBE = 0x82, SUBACK = 0x90,
-    PINGREQ = 0xc0, PINGRESP = 0xd0, DISCONNECT = 0xe0,
+    CONNECT = 0x10,
+    CONNACK = 0x20,
+    PUBLISH = 0x30,
+    PUBACK = 0x40,
+    SUBSCRIBE = 0x82,
+    SUBACK = 0x90,
+    PINGREQ = 0xc0,
+    PINGRESP = 0xd0,
+    DISCONNECT = 0xe0,
 };
 
 #define OPEN_US 10000000u  /* to stand, and to be greeted */

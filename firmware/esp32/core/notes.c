@@ -99,7 +99,8 @@ static void join(hl_gap *gap, unsigned i) {
 static void join_nearest(hl_gap *gap) {
     unsigned best = 0;
     for (unsigned i = 1; i + 1 < gap->count; i++)
-        if (gap->ranges[i + 1].first - gap->ranges[i].last < gap->ranges[best + 1].first - gap->ranges[best].last) best = i;
+        if (gap->ranges[i + 1].first - gap->ranges[i].last < gap->ranges[best + 1].first - gap->ranges[best].last)
+            best = i;
     join(gap, best);
 }
 

@@ -115,7 +115,8 @@ static hl_code find_head(hl_spool *s, uint64_t *highest) {
     } else {
         s->previous_end = size; /* not begun: more may lie in the one before than the cursor knew */
     }
-    while ((code = hl_segment_header(s, s->head_serial + 1, &serial, &previous_end)) == HL_OK && serial == s->head_serial + 1) {
+    while ((code = hl_segment_header(s, s->head_serial + 1, &serial, &previous_end)) == HL_OK &&
+           serial == s->head_serial + 1) {
         s->head_serial++;
         s->previous_end = previous_end;
         good_end = 1;
@@ -146,7 +147,8 @@ static hl_code look_back(hl_spool *s, uint64_t *highest) {
     hl_found found;
     hl_code code = HL_OK;
     if (!s->head_serial) return HL_OK;
-    for (uint64_t at = (s->head_serial - 1) * s->config.segment_blocks; (code = hl_spool_next(s, at, &found)) == HL_OK; at = found.next)
+    for (uint64_t at = (s->head_serial - 1) * s->config.segment_blocks; (code = hl_spool_next(s, at, &found)) == HL_OK;
+         at = found.next)
         if (found.header.sequence >= *highest) *highest = found.header.sequence + 1;
     return code == HL_END ? HL_OK : code;
 }

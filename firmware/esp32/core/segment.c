@@ -78,7 +78,8 @@ hl_code hl_frame_at(hl_spool *s, uint64_t serial, uint32_t block, uint32_t end, 
     if (blocks > end - block) return HL_END;
     if (blocks > 1 && (code = hl_segment_read(s, serial, block + blocks - 1, b, 1)) != HL_OK) return code;
     if (hl_crc32(0, mark, 36) != hl_get32(mark + 36)) return HL_END;
-    if (hl_get64(mark) != s->log_id || hl_get64(mark + 8) != serial || hl_get32(mark + 20) != found->bytes) return HL_END;
+    if (hl_get64(mark) != s->log_id || hl_get64(mark + 8) != serial || hl_get32(mark + 20) != found->bytes)
+        return HL_END;
     found->address = serial * s->config.segment_blocks + block;
     found->next = found->address + blocks;
     found->crc = hl_get32(mark + 16);

@@ -10,21 +10,26 @@ enum { VERSION = 1, CRC_AT = HL_SETTINGS_BYTES - 4, DAY_MIN = 1440, DAY_S = 8640
 
 static const char *const SLOTS[2] = {"cfg0", "cfg1"};
 
-void hl_settings_default(hl_settings *s) {
-    *s = (hl_settings){.interval_ms = 10000, .still_s = 600, .quality = 12};
-}
+void hl_settings_default(hl_settings *s) { *s = (hl_settings){.interval_ms = 10000, .still_s = 600, .quality = 12}; }
 
 static bool in_range(const hl_settings *s) {
-    return s->interval_ms >= 1000 && s->interval_ms <= DAY_S * 1000u && s->still_s <= DAY_S && s->quality >= 4 && s->quality <= 63 &&
-           s->quiet_from_min < DAY_MIN && s->quiet_to_min < DAY_MIN;
+    return s->interval_ms >= 1000 && s->interval_ms <= DAY_S * 1000u && s->still_s <= DAY_S && s->quality >= 4 &&
+           s->quality <= 63 && s->quiet_from_min < DAY_MIN && s->quiet_to_min < DAY_MIN;
 }
 
 static bool load_slot(hl_settings *s, const hl_kv *kv, const char *key) {
     uint8_t b[HL_SETTINGS_BYTES];
-    if (kv->get(kv->self, key, b, sizeof b) != (int)sizeof b || hl_get32(b + CRC_AT) != hl_crc32(0, b, CRC_AT)) return false;
+    if (kv->get(kv->self, key, b, sizeof b) != (int)sizeof b || hl_get32(b + CRC_AT) != hl_crc32(0, b, CRC_AT))
+        return false;
     *s = (hl_settings){
-        .generation = hl_get32(b + 4), .interval_ms = hl_get32(b + 8), .still_s = hl_get32(b + 12), .quality = b[16],
-        .motion = b[17] & 1, .privacy = b[17] >> 1 & 1, .quiet_from_min = hl_get16(b + 18), .quiet_to_min = hl_get16(b + 20),
+        .generation = hl_get32(b + 4),
+        .interval_ms = hl_get32(b + 8),
+        .still_s = hl_get32(b + 12),
+        .quality = b[16],
+        .motion = b[17] & 1,
+        .privacy = b[17] >> 1 & 1,
+        .quiet_from_min = hl_get16(b + 18),
+        .quiet_to_min = hl_get16(b + 20),
     };
     return b[0] == VERSION && in_range(s);
 }

@@ -15,8 +15,8 @@ typedef struct {
     uint32_t interval_ms; /* between pictures: 1 s to a day */
     uint32_t still_s;     /* with motion: keep one this often though nothing moves, 0 never */
     uint8_t quality;
-    bool motion;          /* keep only what moves */
-    bool privacy;         /* take nothing */
+    bool motion;                           /* keep only what moves */
+    bool privacy;                          /* take nothing */
     uint16_t quiet_from_min, quiet_to_min; /* of the UTC day; alike: none */
 } hl_settings;
 

@@ -18,7 +18,8 @@ typedef struct {
 
 static void flush(staging *out) {
     uint32_t count = (uint32_t)(out->used / HL_BLOCK);
-    if (count && out->code == HL_OK) out->code = hl_segment_write(out->s, out->s->head_serial, out->block, out->s->config.io, count);
+    if (count && out->code == HL_OK)
+        out->code = hl_segment_write(out->s, out->s->head_serial, out->block, out->s->config.io, count);
     out->block += count;
     out->used = 0;
 }
@@ -39,7 +40,8 @@ static void stage_mark(staging *out, uint32_t crc, uint32_t bytes, const char *n
     static const uint8_t ZEROS[64] = {0};
     uint8_t mark[HL_MARK_BYTES];
     size_t pad = (size_t)hl_frame_blocks(bytes) * HL_BLOCK - HL_MARK_BYTES - bytes;
-    for (; pad; pad -= pad < sizeof ZEROS ? pad : sizeof ZEROS) stage(out, ZEROS, pad < sizeof ZEROS ? pad : sizeof ZEROS);
+    for (; pad; pad -= pad < sizeof ZEROS ? pad : sizeof ZEROS)
+        stage(out, ZEROS, pad < sizeof ZEROS ? pad : sizeof ZEROS);
     hl_mark_encode(out->s, crc, bytes, note, mark);
     stage(out, mark, sizeof mark);
     flush(out);
@@ -91,7 +93,8 @@ static hl_code take_sequence(hl_spool *s, uint64_t *sequence) {
 
 static hl_code commit_gap(hl_spool *s, hl_gap *gap) {
     uint8_t body[HL_GAP_BYTES];
-    hl_header header = {.kind = HL_GAP, .boot_counter = s->boot.counter, .mono_us = s->config.clock->mono_us(s->config.clock->self)};
+    hl_header header = {
+        .kind = HL_GAP, .boot_counter = s->boot.counter, .mono_us = s->config.clock->mono_us(s->config.clock->self)};
     memcpy(header.boot_id, s->boot.id, HL_BOOT_BYTES);
     header.body_bytes = (uint32_t)hl_gap_encode(gap, body, sizeof body);
     hl_code code = take_sequence(s, &header.sequence);
@@ -112,7 +115,8 @@ static void clamp(hl_spool *s, uint64_t tail_serial) {
 /* What an older gap says, which would be lost with it. */
 static hl_code carry_over(hl_spool *s, const hl_found *found, hl_gap *gap, bool own_boot) {
     hl_gap older;
-    hl_code code = hl_spool_read(s, found, HL_HEADER_BYTES + found->header.meta_bytes, s->config.io, found->header.body_bytes);
+    hl_code code =
+        hl_spool_read(s, found, HL_HEADER_BYTES + found->header.meta_bytes, s->config.io, found->header.body_bytes);
     if (code != HL_OK) return code;
     if (!hl_gap_decode(s->config.io, found->header.body_bytes, &older)) return HL_OK;
     for (unsigned k = 0; k < older.count; k++) hl_gap_add(gap, older.ranges[k]);
@@ -170,7 +174,8 @@ static hl_code drop_oldest(hl_spool *s) {
 /* Go on to the next segment of the ring. The cursor says so before anything in it is overwritten. */
 static hl_code next_segment(hl_spool *s) {
     hl_code code = HL_OK;
-    while (code == HL_OK && s->head_serial + 1 - s->spans[0].from / s->config.segment_blocks >= s->segments) code = drop_oldest(s);
+    while (code == HL_OK && s->head_serial + 1 - s->spans[0].from / s->config.segment_blocks >= s->segments)
+        code = drop_oldest(s);
     if (code != HL_OK) return code;
     uint32_t end = s->head_block, previous_end = s->previous_end;
     s->previous_end = end;

@@ -9,9 +9,9 @@
 
 typedef struct {
     bool known, asked, anchored;
-    uint64_t t0_us;             /* of the question that is open */
-    uint64_t mono_us, utc_us;   /* read together */
-    uint64_t err_us;            /* then */
+    uint64_t t0_us;                        /* of the question that is open */
+    uint64_t mono_us, utc_us;              /* read together */
+    uint64_t err_us;                       /* then */
     uint64_t anchored_us, anchored_err_us; /* when an anchor was last written, since boot, and how good it was */
 } hl_timesync;
 

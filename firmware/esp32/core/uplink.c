@@ -63,12 +63,14 @@ static void say_hello(hl_uplink *u) {
     held boots[HL_HELLO_BOOTS];
     unsigned count = find_held(u, boots);
     write_boot(boot, u->config.spool->boot.id);
-    int n = snprintf(text, sizeof text, "{\"firmware\":\"%.40s\",\"board\":\"%.40s\",\"boot\":\"%s\",\"mono_us\":%llu,\"spool\":[",
+    int n = snprintf(text, sizeof text,
+                     "{\"firmware\":\"%.40s\",\"board\":\"%.40s\",\"boot\":\"%s\",\"mono_us\":%llu,\"spool\":[",
                      u->config.firmware, u->config.board, boot, (unsigned long long)now_of(u));
     for (unsigned i = 0; i < count; i++) { /* 16 of at most 90 characters: they fit */
         write_boot(boot, boots[i].boot_id);
-        n += snprintf(text + n, sizeof text - (size_t)n, "%s{\"boot\":\"%s\",\"first\":%llu,\"last\":%llu}", i ? "," : "", boot,
-                      (unsigned long long)boots[i].range.first, (unsigned long long)boots[i].range.last);
+        n += snprintf(text + n, sizeof text - (size_t)n, "%s{\"boot\":\"%s\",\"first\":%llu,\"last\":%llu}",
+                      i ? "," : "", boot, (unsigned long long)boots[i].range.first,
+                      (unsigned long long)boots[i].range.last);
     }
     (void)snprintf(text + n, sizeof text - (size_t)n, "]}");
     if (!hl_mqtt_publish(&u->mqtt, topic_of(u, "up/hello", topic), text, 1, false)) return;
@@ -80,13 +82,16 @@ static void say_status(hl_uplink *u, uint64_t now_us) {
     char text[512], topic[TOPIC_BYTES], err[32] = "null";
     uint64_t utc_us, err_us;
     unsigned fill = hl_spool_fill(u->config.spool);
-    if (hl_timesync_utc(&u->time, now_us, &utc_us, &err_us)) (void)snprintf(err, sizeof err, "%llu", (unsigned long long)err_us);
-    (void)snprintf(text, sizeof text,
-                   "{\"state\":\"online\",\"firmware\":\"%.40s\",\"spool_fill\":0.%03u,\"quarantined\":%lu,\"drops\":%lu,"
-                   "\"card_faults\":%lu,\"clock_err_us\":%s}",
-                   u->config.firmware, fill > 999 ? 999 : fill, (unsigned long)u->quarantined,
-                   (unsigned long)u->config.spool->drops, (unsigned long)u->config.spool->faults, err);
-    if (hl_mqtt_publish(&u->mqtt, topic_of(u, "up/status", topic), text, 1, true)) u->status_us = now_us + STATUS_EVERY_US;
+    if (hl_timesync_utc(&u->time, now_us, &utc_us, &err_us))
+        (void)snprintf(err, sizeof err, "%llu", (unsigned long long)err_us);
+    (void)snprintf(
+        text, sizeof text,
+        "{\"state\":\"online\",\"firmware\":\"%.40s\",\"spool_fill\":0.%03u,\"quarantined\":%lu,\"drops\":%lu,"
+        "\"card_faults\":%lu,\"clock_err_us\":%s}",
+        u->config.firmware, fill > 999 ? 999 : fill, (unsigned long)u->quarantined,
+        (unsigned long)u->config.spool->drops, (unsigned long)u->config.spool->faults, err);
+    if (hl_mqtt_publish(&u->mqtt, topic_of(u, "up/status", topic), text, 1, true))
+        u->status_us = now_us + STATUS_EVERY_US;
 }
 
 static void ask_time(hl_uplink *u, uint64_t now_us) {
@@ -126,7 +131,8 @@ static void on_status(hl_uplink *u, const char *text, size_t n, bool retained) {
         u->bad_messages++;
         return;
     }
-    bool again = !retained || !first || u->online; /* the first, retained one is the state at connect: hello is said then */
+    bool again =
+        !retained || !first || u->online; /* the first, retained one is the state at connect: hello is said then */
     u->heard_status = true;
     if (!online) {
         u->online = false;
@@ -152,7 +158,8 @@ static hl_code quarantine(hl_uplink *u, const hl_flight *flight, const char *cod
     hl_code result = hl_spool_next(u->config.spool, flight->address, &found);
     if (result != HL_OK || found.address != flight->address) return result == HL_CARD_ERROR ? result : HL_END;
     for (uint64_t at = q->spans[0].from; hl_spool_next(q, at, &other) == HL_OK; at = other.next)
-        if (other.header.sequence == flight->sequence && !memcmp(other.header.boot_id, flight->boot_id, HL_BOOT_BYTES)) return HL_OK;
+        if (other.header.sequence == flight->sequence && !memcmp(other.header.boot_id, flight->boot_id, HL_BOOT_BYTES))
+            return HL_OK;
     return hl_spool_copy(q, u->config.spool, &found, code);
 }
 
@@ -220,7 +227,8 @@ static void on_message(void *self, const char *topic, const char *payload, size_
     else if (!strcmp(topic, topic_of(u, "dn/cfg", own)) && u->config.configured)
         u->bad_messages += !u->config.configured(u->config.configured_self, payload, n);
     else if (!strcmp(topic, topic_of(u, "dn/cmd", own)))
-        (void)hl_mqtt_publish(&u->mqtt, topic_of(u, "up/result", own), "{\"ok\":false,\"code\":\"unknown-command\"}", 1, false);
+        (void)hl_mqtt_publish(&u->mqtt, topic_of(u, "up/result", own), "{\"ok\":false,\"code\":\"unknown-command\"}", 1,
+                              false);
     else
         u->bad_messages++;
 }
@@ -240,7 +248,8 @@ hl_code hl_uplink_begin(hl_uplink *u, const hl_uplink_config *config) {
     if (!good_id(config->device)) return HL_BAD_LENGTH;
     (void)snprintf(u->client_id, sizeof u->client_id, "hearthcam-%s", config->device);
     (void)topic_of(u, "up/status", u->will_topic);
-    u->options = (hl_mqtt_options){u->client_id, config->user, config->password, u->will_topic, OFFLINE, config->keep_alive_s};
+    u->options =
+        (hl_mqtt_options){u->client_id, config->user, config->password, u->will_topic, OFFLINE, config->keep_alive_s};
     hl_mqtt_begin(&u->mqtt, config->net, &u->options, &(hl_mqtt_events){u, on_connected, on_message, on_lost});
     hl_flights_begin(&u->flights, config->spool, config->random);
     return HL_OK;
@@ -299,7 +308,8 @@ bool hl_uplink_idle(hl_uplink *u) {
     hl_flights_settle(&u->flights);
     const hl_spool *s = u->config.spool;
     for (unsigned i = 0; i < s->span_count; i++)
-        if (hl_spool_next(u->config.spool, s->spans[i].from, &found) == HL_OK && found.address < s->spans[i].to) return false;
+        if (hl_spool_next(u->config.spool, s->spans[i].from, &found) == HL_OK && found.address < s->spans[i].to)
+            return false;
     return u->flights.count == 0;
 }
 

@@ -171,10 +171,12 @@ static void spool(const uint8_t *data, size_t n) {
         hl_header header = {.kind = HL_AUDIO, .body_bytes = 600};
         must(hl_spool_append(&s, &header, NULL, body) == HL_OK);
     }
-    for (size_t i = 1; i + 3 < n; i += 4) image[data[i] % BLOCKS][((size_t)data[i + 1] << 8 | data[i + 2]) % HL_BLOCK] ^= data[i + 3];
+    for (size_t i = 1; i + 3 < n; i += 4)
+        image[data[i] % BLOCKS][((size_t)data[i + 1] << 8 | data[i + 2]) % HL_BLOCK] ^= data[i + 3];
     must(hl_spool_open(&s, &config, &boot) == HL_OK);
     unsigned steps = 0;
-    for (uint64_t at = 0; hl_spool_next(&s, at, &found) == HL_OK; at = found.next) must(++steps < 200 && found.next > found.address);
+    for (uint64_t at = 0; hl_spool_next(&s, at, &found) == HL_OK; at = found.next)
+        must(++steps < 200 && found.next > found.address);
     for (unsigned i = 0; i < 10; i++) {
         hl_header header = {.kind = HL_AUDIO, .body_bytes = 600};
         must(hl_spool_append(&s, &header, NULL, body) == HL_OK);

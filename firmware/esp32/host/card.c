@@ -70,7 +70,8 @@ bool host_card_open(host_card *c, const char *folder, uint32_t mib, faults *f, c
     struct stat found;
     memset(c, 0, sizeof *c);
     (void)snprintf(path, sizeof path, "%s/card.img", folder);
-    if ((mkdir(folder, 0700) && errno != EEXIST) || (c->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0 || fstat(c->fd, &found)) {
+    if ((mkdir(folder, 0700) && errno != EEXIST) || (c->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0 ||
+        fstat(c->fd, &found)) {
         perror(path);
         return false;
     }

@@ -40,7 +40,9 @@ bool faults_take(faults *f, fault_kind kind, uint64_t now_us, uint64_t *number) 
 
 bool faults_during(const faults *f, fault_kind kind, uint64_t now_us) {
     for (unsigned i = 0; i < f->count; i++)
-        if (f->list[i].kind == kind && now_us >= f->list[i].at_us && now_us < f->list[i].at_us + f->list[i].number * 1000) return true;
+        if (f->list[i].kind == kind && now_us >= f->list[i].at_us &&
+            now_us < f->list[i].at_us + f->list[i].number * 1000)
+            return true;
     return false;
 }
 

@@ -15,7 +15,17 @@
 
 #define FAULTS_MAX 64
 
-typedef enum { FAULT_DROP, FAULT_MIDCUT, FAULT_STALL, FAULT_SLOW, FAULT_EIO, FAULT_SHORT, FAULT_POWER, FAULT_KVWIPE, FAULT_KINDS } fault_kind;
+typedef enum {
+    FAULT_DROP,
+    FAULT_MIDCUT,
+    FAULT_STALL,
+    FAULT_SLOW,
+    FAULT_EIO,
+    FAULT_SHORT,
+    FAULT_POWER,
+    FAULT_KVWIPE,
+    FAULT_KINDS
+} fault_kind;
 
 typedef struct {
     struct {

@@ -22,7 +22,8 @@ static const char USAGE[] =
     "  --fault SCHEDULE what@ms[:number],…: drop midcut stall slow eio short power kvwipe\n"
     "  --seed N         of the faults (1)\n"
     "  --stay           go on after everything is acknowledged\n"
-    "Says `committed KIND BOOT SEQUENCE SHA256 DEVICE` for each record, and at the end a line of JSON. Exit status: 0 all is with\n"
+    "Says `committed KIND BOOT SEQUENCE SHA256 DEVICE` for each record, and at the end a line of JSON. Exit status: 0 "
+    "all is with\n"
     "the gateway, 1 failed, 2 wrong usage, 42 the power was cut.\n";
 
 typedef struct {
@@ -57,13 +58,29 @@ static bool read_settings(settings *s, int argc, char **argv) {
         const char **text;
         uint32_t *number;
     } OPTIONS[] = {
-        {"--broker", &s->broker, NULL}, {"--id", &s->id, NULL}, {"--user", &s->user, NULL}, {"--password", &s->password, NULL},
-        {"--frames", &s->frames, NULL}, {"--wav", &s->wav, NULL}, {"--card", &s->card, NULL}, {"--fault", &s->fault, NULL},
-        {"--count", NULL, &s->count}, {"--interval", NULL, &s->interval_ms}, {"--telemetry", NULL, &s->telemetry_ms},
-        {"--card-mib", NULL, &s->card_mib}, {"--segment", NULL, &s->segment}, {"--devices", NULL, &s->devices},
+        {"--broker", &s->broker, NULL},
+        {"--id", &s->id, NULL},
+        {"--user", &s->user, NULL},
+        {"--password", &s->password, NULL},
+        {"--frames", &s->frames, NULL},
+        {"--wav", &s->wav, NULL},
+        {"--card", &s->card, NULL},
+        {"--fault", &s->fault, NULL},
+        {"--count", NULL, &s->count},
+        {"--interval", NULL, &s->interval_ms},
+        {"--telemetry", NULL, &s->telemetry_ms},
+        {"--card-mib", NULL, &s->card_mib},
+        {"--segment", NULL, &s->segment},
+        {"--devices", NULL, &s->devices},
     };
-    *s = (settings){.id = "porch", .fault = "", .count = 100, .interval_ms = 1000, .telemetry_ms = 60000, .card_mib = 64,
-                    .devices = 1, .seed = 1};
+    *s = (settings){.id = "porch",
+                    .fault = "",
+                    .count = 100,
+                    .interval_ms = 1000,
+                    .telemetry_ms = 60000,
+                    .card_mib = 64,
+                    .devices = 1,
+                    .seed = 1};
     for (int i = 1; i < argc; i++) {
         size_t k = 0;
         if (!strcmp(argv[i], "--stay")) {
@@ -116,11 +133,22 @@ static bool begin(unit *u, const settings *s, uint32_t n, const hl_clock *clock,
     if (s->frames && !host_camera_open(&u->camera, s->frames, u->id)) return false;
     if (s->wav && !host_microphone_open(&u->microphone, s->wav, clock)) return false;
     hl_device_config config = {
-        .uplink = {.net = &u->net.net, .clock = clock, .random = random, .device = u->id, .user = s->user,
-                   .password = s->password ? s->password : "", .firmware = "hearthcam-0.1.0", .board = "simulated", .keep_alive_s = 20},
-        .card = &u->card.card, .kv = &u->kv.kv, .camera = s->frames && s->count ? &u->camera.camera : NULL,
-        .microphone = s->wav && s->count ? &u->microphone.microphone : NULL, .segment_blocks = s->segment,
-        .interval_ms = s->interval_ms, .telemetry_ms = s->count ? s->telemetry_ms : 0,
+        .uplink = {.net = &u->net.net,
+                   .clock = clock,
+                   .random = random,
+                   .device = u->id,
+                   .user = s->user,
+                   .password = s->password ? s->password : "",
+                   .firmware = "hearthcam-0.1.0",
+                   .board = "simulated",
+                   .keep_alive_s = 20},
+        .card = &u->card.card,
+        .kv = &u->kv.kv,
+        .camera = s->frames && s->count ? &u->camera.camera : NULL,
+        .microphone = s->wav && s->count ? &u->microphone.microphone : NULL,
+        .segment_blocks = s->segment,
+        .interval_ms = s->interval_ms,
+        .telemetry_ms = s->count ? s->telemetry_ms : 0,
     };
     hl_code code = hl_device_begin(&u->device, &config);
     if (code != HL_OK) fprintf(stderr, "%s: %s\n", u->folder, hl_code_name(code));
@@ -139,12 +167,14 @@ static const char *plain(char *word) {
 static void report(unit *u) {
     hl_device *d = &u->device;
     const hl_flights *f = &d->uplink.flights;
-    printf("{\"device\":\"%s\",\"done\":%s,\"pictures\":%u,\"sounds\":%u,\"lost\":%u,\"bad_frames\":%u,\"sent\":%u,\"again\":%u,"
-           "\"freed\":%u,\"skipped\":%u,\"quarantined\":%u,\"nacks\":%u,\"code\":\"%s\",\"connects\":%u,\"drops\":%u,\"card_faults\":%u,"
+    printf("{\"device\":\"%s\",\"done\":%s,\"pictures\":%u,\"sounds\":%u,\"lost\":%u,\"bad_frames\":%u,\"sent\":%u,"
+           "\"again\":%u,"
+           "\"freed\":%u,\"skipped\":%u,\"quarantined\":%u,\"nacks\":%u,\"code\":\"%s\",\"connects\":%u,\"drops\":%u,"
+           "\"card_faults\":%u,"
            "\"bad_messages\":%u,\"recovered\":%u,\"torn\":%u}\n",
-           u->id, u->done ? "true" : "false", d->pictures, d->sounds, d->lost, d->bad_frames, f->sent, f->again, f->freed, f->skipped,
-           d->uplink.quarantined, d->uplink.nacks, plain(d->uplink.last_code), d->uplink.connects, d->spool.drops, d->spool.faults, d->uplink.bad_messages,
-           d->spool.recovered, d->spool.torn);
+           u->id, u->done ? "true" : "false", d->pictures, d->sounds, d->lost, d->bad_frames, f->sent, f->again,
+           f->freed, f->skipped, d->uplink.quarantined, d->uplink.nacks, plain(d->uplink.last_code), d->uplink.connects,
+           d->spool.drops, d->spool.faults, d->uplink.bad_messages, d->spool.recovered, d->spool.torn);
 }
 
 /* Whether this one has nothing left to do. */

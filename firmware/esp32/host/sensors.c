@@ -81,9 +81,9 @@ bool host_microphone_open(host_microphone *m, const char *path, const hl_clock *
         perror(path);
         return false;
     }
-    bool good = fread(head, 1, sizeof head, file) == sizeof head && !memcmp(head, "RIFF", 4) && !memcmp(head + 8, "WAVEfmt ", 8) &&
-                hl_get16(head + 20) == 1 && hl_get16(head + 22) == 1 && hl_get32(head + 24) == 16000 &&
-                hl_get16(head + 34) == 16 && !memcmp(head + 36, "data", 4);
+    bool good = fread(head, 1, sizeof head, file) == sizeof head && !memcmp(head, "RIFF", 4) &&
+                !memcmp(head + 8, "WAVEfmt ", 8) && hl_get16(head + 20) == 1 && hl_get16(head + 22) == 1 &&
+                hl_get32(head + 24) == 16000 && hl_get16(head + 34) == 16 && !memcmp(head + 36, "data", 4);
     size_t bytes = good ? hl_get32(head + 40) : 0;
     if (bytes > 64u << 20) bytes = 64u << 20;
     m->pcm = malloc(bytes + 2);

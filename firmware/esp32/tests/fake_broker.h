@@ -11,12 +11,13 @@ typedef struct fake_broker {
     hl_net net;
     uint8_t in[FAKE_IN], out[FAKE_OUT];
     size_t in_used, out_used;
-    size_t at_once;  /* bytes that one call moves */
+    size_t at_once;          /* bytes that one call moves */
     bool open, refuse, deaf; /* deaf: takes nothing and says nothing, the link stays */
     unsigned opens, subscriptions, pings;
     char will[128];
     /* A publication has come. */
-    void (*published)(struct fake_broker *b, const char *topic, const uint8_t *payload, size_t n, unsigned qos, bool retained);
+    void (*published)(struct fake_broker *b, const char *topic, const uint8_t *payload, size_t n, unsigned qos,
+                      bool retained);
     void *context;
 } fake_broker;
 

@@ -3,7 +3,8 @@
 #include "crc32.h"
 
 name ledger[LEDGER], committed[LEDGER], withheld[WITHHELD];
-unsigned stored, committed_count, withheld_count, hellos, received, conflicts, again, unheard, most_in_flight, in_flight;
+unsigned stored, committed_count, withheld_count, hellos, received, conflicts, again, unheard, most_in_flight,
+    in_flight;
 unsigned credit = 4, lose_every, repeat_every, hold_back;
 const char *refuse_with; /* nack instead, if not NULL */
 const char *retry_ms = "null";
@@ -33,14 +34,17 @@ void acknowledge(const name *n) {
     char text[256], boot[17];
     write_boot(boot, n->boot);
     if (refuse_with)
-        sprintf(text, "{\"boot\":\"%s\",\"ranges\":[],\"nack\":[{\"seq\":%llu,\"code\":\"%s\",\"retry_ms\":%s}],\"credit\":%u}", boot,
-                (unsigned long long)n->sequence, refuse_with, retry_ms, credit);
+        sprintf(
+            text,
+            "{\"boot\":\"%s\",\"ranges\":[],\"nack\":[{\"seq\":%llu,\"code\":\"%s\",\"retry_ms\":%s}],\"credit\":%u}",
+            boot, (unsigned long long)n->sequence, refuse_with, retry_ms, credit);
     else
-        sprintf(text, "{\"boot\":\"%s\",\"ranges\":[[%llu,%llu]],\"nack\":[],\"credit\":%u}", boot, (unsigned long long)n->sequence,
-                (unsigned long long)n->sequence, credit);
+        sprintf(text, "{\"boot\":\"%s\",\"ranges\":[[%llu,%llu]],\"nack\":[],\"credit\":%u}", boot,
+                (unsigned long long)n->sequence, (unsigned long long)n->sequence, credit);
     if (lose_every && test_random(&seed) % lose_every == 0) return;
     fake_say(&broker, "hearthlog/v1/porch/dn/ack", text, false, 0);
-    if (repeat_every && test_random(&seed) % repeat_every == 0) fake_say(&broker, "hearthlog/v1/porch/dn/ack", text, false, 0);
+    if (repeat_every && test_random(&seed) % repeat_every == 0)
+        fake_say(&broker, "hearthlog/v1/porch/dn/ack", text, false, 0);
 }
 
 name *in_ledger(const uint8_t *boot, uint64_t sequence) {
@@ -89,7 +93,8 @@ static void answer_hello(const char *text) {
             char own[17];
             write_boot(own, ledger[i].boot);
             if (strcmp(own, boot) || ledger[i].sequence < first || ledger[i].sequence > last) continue;
-            n += sprintf(out + n, "%s[%llu,%llu]", ranges++ ? "," : "", (unsigned long long)ledger[i].sequence, (unsigned long long)ledger[i].sequence);
+            n += sprintf(out + n, "%s[%llu,%llu]", ranges++ ? "," : "", (unsigned long long)ledger[i].sequence,
+                         (unsigned long long)ledger[i].sequence);
             if (n > 1900) break;
         }
         sprintf(out + n, "],\"nack\":[],\"credit\":%u}", credit);
@@ -98,7 +103,8 @@ static void answer_hello(const char *text) {
     }
 }
 
-static void on_published(fake_broker *b, const char *topic, const uint8_t *payload, size_t n, unsigned qos, bool retained) {
+static void on_published(fake_broker *b, const char *topic, const uint8_t *payload, size_t n, unsigned qos,
+                         bool retained) {
     (void)b;
     CHECK(!strncmp(topic, "hearthlog/v1/porch/up/", 22));
     const char *voice = topic + 22;
@@ -110,7 +116,8 @@ static void on_published(fake_broker *b, const char *topic, const uint8_t *paylo
             unheard++; /* it was on its way when the gateway went */
         return;
     }
-    CHECK(n < sizeof last_hello && payload[0] == '{' && payload[n - 1] == '}' && qos == 1 && retained == !strcmp(voice, "status"));
+    CHECK(n < sizeof last_hello && payload[0] == '{' && payload[n - 1] == '}' && qos == 1 &&
+          retained == !strcmp(voice, "status"));
     if (!strcmp(voice, "hello")) {
         memcpy(last_hello, payload, n);
         last_hello[n] = 0;
@@ -121,7 +128,8 @@ static void on_published(fake_broker *b, const char *topic, const uint8_t *paylo
     char text[128];
     if (!strcmp(voice, "event") && sscanf((const char *)payload, "{\"time\":{\"t0_us\":%llu}}", &t0) == 1 && online) {
         if (knows_time)
-            sprintf(text, "{\"t0_us\": %llu, \"utc_us\": %llu, \"synced\": true}", t0, (unsigned long long)(utc_base + now_us));
+            sprintf(text, "{\"t0_us\": %llu, \"utc_us\": %llu, \"synced\": true}", t0,
+                    (unsigned long long)(utc_base + now_us));
         else
             sprintf(text, "{\"t0_us\": %llu, \"utc_us\": null, \"synced\": false}", t0);
         fake_say(&broker, "hearthlog/v1/porch/dn/time", text, false, 0);
@@ -130,7 +138,8 @@ static void on_published(fake_broker *b, const char *topic, const uint8_t *paylo
 
 void say_state(bool is_online, bool retained) {
     online = is_online;
-    fake_say(&broker, "hearthlog/v1/gateway/status", is_online ? "{\"state\": \"online\"}" : "{\"state\": \"offline\"}", retained, 1);
+    fake_say(&broker, "hearthlog/v1/gateway/status", is_online ? "{\"state\": \"online\"}" : "{\"state\": \"offline\"}",
+             retained, 1);
 }
 
 static int take_frame(void *self, const uint8_t **out, size_t *n) {
@@ -169,7 +178,9 @@ int take_sound(void *self, const uint8_t **pcm, size_t samples, uint64_t *first)
     return 0;
 }
 
-static int slot_of(const char *key) { return !strcmp(key, "boot") ? 0 : !strcmp(key, "seq") ? 1 : key[3] == '0' ? 2 : 3; }
+static int slot_of(const char *key) {
+    return !strcmp(key, "boot") ? 0 : !strcmp(key, "seq") ? 1 : key[3] == '0' ? 2 : 3;
+}
 
 static int kv_get(void *self, const char *key, void *data, size_t size) {
     int i = slot_of(key);
@@ -200,7 +211,8 @@ void on_committed(void *self, const hl_header *header, const uint8_t *body) {
 
 /* A small JPEG whose entropy-coded bytes are its size. */
 static void make_jpeg(void) {
-    static const uint8_t HEAD[] = {0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0, 0xff, 0xda, 0, 8, 1, 1, 0, 0, 0x3f, 0};
+    static const uint8_t HEAD[] = {0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0, 8, 0, 8,    1, 1,
+                                   0x11, 0,    0xff, 0xda, 0, 8,  1, 1, 0, 0, 0x3f, 0};
     memcpy(jpeg, HEAD, sizeof HEAD);
     memset(jpeg + sizeof HEAD, 0x3f, 400);
     jpeg[sizeof HEAD + 400] = 0xff;
@@ -210,9 +222,19 @@ static void make_jpeg(void) {
 
 bool boot_device(uint32_t interval_ms) {
     hl_device_config config = {
-        .uplink = {.net = &broker.net, .clock = &clock_, .random = &random_, .device = "porch", .user = NULL, .password = "",
-                   .firmware = "test", .board = "memory", .keep_alive_s = 20},
-        .card = &card.card, .camera = &CAMERA, .segment_blocks = SEGMENT, .interval_ms = interval_ms,
+        .uplink = {.net = &broker.net,
+                   .clock = &clock_,
+                   .random = &random_,
+                   .device = "porch",
+                   .user = NULL,
+                   .password = "",
+                   .firmware = "test",
+                   .board = "memory",
+                   .keep_alive_s = 20},
+        .card = &card.card,
+        .camera = &CAMERA,
+        .segment_blocks = SEGMENT,
+        .interval_ms = interval_ms,
     };
     hl_code code = hl_device_begin(&device, &config);
     device.committed = on_committed;
@@ -224,7 +246,8 @@ void fresh(uint32_t interval_ms) {
     fake_begin(&broker);
     broker.published = on_published;
     make_jpeg();
-    stored = committed_count = withheld_count = hellos = received = conflicts = again = unheard = most_in_flight = in_flight = 0;
+    stored = committed_count = withheld_count = hellos = received = conflicts = again = unheard = most_in_flight =
+        in_flight = 0;
     lose_every = repeat_every = hold_back = 0;
     bad_frames_to_come = resets = quality_set = 0;
     refuse_with = NULL;

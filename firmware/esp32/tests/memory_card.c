@@ -22,7 +22,7 @@ static int card_write(void *self, uint32_t block, uint32_t count, const void *da
     CHECK(block + count <= CARD_BLOCKS);
     for (uint32_t i = 0; i < count; i++) {
         if (c->before) c->before(c, c->context);
-        if (fails(c)) return -1; /* the blocks before it were written: a short write */
+        if (fails(c)) return -1;                /* the blocks before it were written: a short write */
         if (c->pending_count == CARD_PENDING) { /* a card's own buffer has an end: what came first is out */
             memcpy(c->durable[c->pending[0].block], c->pending[0].data, HL_BLOCK);
             memmove(c->pending, c->pending + 1, --c->pending_count * sizeof c->pending[0]);
@@ -40,7 +40,8 @@ static int card_sync(void *self) {
         if (c->pending_count) memcpy(c->durable[c->pending[0].block], c->pending[0].data, HL_BLOCK);
         return -1;
     }
-    for (unsigned i = 0; i < c->pending_count; i++) memcpy(c->durable[c->pending[i].block], c->pending[i].data, HL_BLOCK);
+    for (unsigned i = 0; i < c->pending_count; i++)
+        memcpy(c->durable[c->pending[i].block], c->pending[i].data, HL_BLOCK);
     c->pending_count = 0;
     return 0;
 }

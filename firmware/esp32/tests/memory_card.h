@@ -18,8 +18,8 @@ typedef struct memory_card {
     /* Called before each write or sync is carried out (a write of several blocks: before each of them). */
     void (*before)(struct memory_card *card, void *context);
     void *context;
-    unsigned fail_every;      /* every so many operations fail, 0 never */
-    unsigned fail_until_cut;  /* everything fails from now on */
+    unsigned fail_every;     /* every so many operations fail, 0 never */
+    unsigned fail_until_cut; /* everything fails from now on */
 } memory_card;
 
 void memory_card_begin(memory_card *c);

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(condition)                                                        \
-    do {                                                                        \
-        if (!(condition)) {                                                     \
-            printf("FAILED %s:%d: %s\n", __FILE__, __LINE__, #condition);       \
-            exit(1);                                                            \
-        }                                                                       \
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            printf("FAILED %s:%d: %s\n", __FILE__, __LINE__, #condition);                                              \
+            exit(1);                                                                                                   \
+        }                                                                                                              \
     } while (0)
 
 typedef struct {
@@ -21,8 +21,8 @@ typedef struct {
 } test_case;
 
 /* Each file of tests ends in one of these; all are listed in main.c. A null name ends a list. */
-extern const test_case TESTS_PLAIN[], TESTS_GOLDEN[], TESTS_SPOOL[], TESTS_JSON[], TESTS_MQTT[], TESTS_UPLINK[], TESTS_SCHEDULES[],
-    TESTS_DEVICE[];
+extern const test_case TESTS_PLAIN[], TESTS_GOLDEN[], TESTS_SPOOL[], TESTS_JSON[], TESTS_MQTT[], TESTS_UPLINK[],
+    TESTS_SCHEDULES[], TESTS_DEVICE[];
 
 /* How many records the power-cut test writes: its argument, 200 when there is none. */
 extern unsigned test_records;

@@ -55,14 +55,24 @@ static void settings_outlive_a_torn_slot(void) {
 }
 
 static void settings_count_as_a_whole_or_not_at_all(void) {
-    static const char *const BAD[] = {"", "[]", "{\"every_s\": 0}", "{\"every_s\": 60, \"quality\": 64}", "{\"motion\": 1}",
-                                      "{\"every_s\": 1.5}", "{\"quiet\": [0]}", "{\"quiet\": [0, 1440]}", "{\"quiet\": [0, 1, 2]}",
-                                      "{\"every_s\": 60, \"still_s\": -1}", "{\"every_s\": 60} {}", "{\"privacy\": true"};
+    static const char *const BAD[] = {"",
+                                      "[]",
+                                      "{\"every_s\": 0}",
+                                      "{\"every_s\": 60, \"quality\": 64}",
+                                      "{\"motion\": 1}",
+                                      "{\"every_s\": 1.5}",
+                                      "{\"quiet\": [0]}",
+                                      "{\"quiet\": [0, 1440]}",
+                                      "{\"quiet\": [0, 1, 2]}",
+                                      "{\"every_s\": 60, \"still_s\": -1}",
+                                      "{\"every_s\": 60} {}",
+                                      "{\"privacy\": true"};
     hl_settings s, before;
     hl_settings_default(&s);
     before = s;
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) CHECK(!take(&s, BAD[i]) && !memcmp(&s, &before, sizeof s));
-    CHECK(take(&s, "{\"motion\": true, \"still_s\": 0, \"quality\": 20, \"later\": {\"x\": []}, \"quiet\": [1320, 360]}"));
+    CHECK(take(&s,
+               "{\"motion\": true, \"still_s\": 0, \"quality\": 20, \"later\": {\"x\": []}, \"quiet\": [1320, 360]}"));
     CHECK(s.motion && s.still_s == 0 && s.quality == 20 && s.interval_ms == before.interval_ms);
     CHECK(hl_settings_quiet(&s, 23ull * 3600 * 1000000) && hl_settings_quiet(&s, 5ull * 3600 * 1000000));
     CHECK(!hl_settings_quiet(&s, 12ull * 3600 * 1000000));

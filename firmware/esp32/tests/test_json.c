@@ -36,18 +36,27 @@ static bool read_ack(const char *text, hl_ack *ack) {
 
 static void an_acknowledgement_is_read_in_any_order_of_its_keys(void) {
     hl_ack ack;
-    CHECK(read_ack("{" BOOT ",\"ranges\":[[38,41],[44,47]],\"nack\":[{\"seq\":43,\"code\":\"bad-jpeg\",\"retry_ms\":null}],"
-                   "\"credit\":4}", &ack));
+    CHECK(read_ack("{" BOOT
+                   ",\"ranges\":[[38,41],[44,47]],\"nack\":[{\"seq\":43,\"code\":\"bad-jpeg\",\"retry_ms\":null}],"
+                   "\"credit\":4}",
+                   &ack));
     CHECK(ack.credit == 4 && ack.boot_id[1] == 0xff && ranges == 2 && last_range.last == 47);
     CHECK(nacks == 1 && !strcmp(last_code, "bad-jpeg") && last_retry == HL_FOR_EVER);
-    CHECK(read_ack(" { \"credit\" : 1 , \"later\" : {\"a\":[1.5e3,\"\\u00e9\",true,null]} , \"nack\" : [ {\"retry_ms\":250,"
-                   "\"code\":\"x\",\"seq\":0} ] , \"ranges\" : [] , " BOOT " } ", &ack));
+    CHECK(read_ack(
+        " { \"credit\" : 1 , \"later\" : {\"a\":[1.5e3,\"\\u00e9\",true,null]} , \"nack\" : [ {\"retry_ms\":250,"
+        "\"code\":\"x\",\"seq\":0} ] , \"ranges\" : [] , " BOOT " } ",
+        &ack));
     CHECK(ranges == 0 && nacks == 1 && last_retry == 250);
 }
 
 static void what_is_not_an_acknowledgement_calls_nothing(void) {
     static const char *const BAD[] = {
-        "", "{", "null", "[]", "{}", "{" BOOT ",\"ranges\":[],\"nack\":[]}",
+        "",
+        "{",
+        "null",
+        "[]",
+        "{}",
+        "{" BOOT ",\"ranges\":[],\"nack\":[]}",
         "{" BOOT ",\"ranges\":[[1,2]],\"nack\":[],\"credit\":1} x",
         "{" BOOT ",\"ranges\":[[1,2]],\"nack\":[],\"credit\":-1}",
         "{" BOOT ",\"ranges\":[[1,2]],\"nack\":[],\"credit\":1.5}",
@@ -78,7 +87,9 @@ static void what_is_not_an_acknowledgement_calls_nothing(void) {
 }
 
 static void any_bytes_are_read_without_harm(void) {
-    static const char GOOD[] = "{" BOOT ",\"ranges\":[[38,41],[44,47]],\"nack\":[{\"seq\":43,\"code\":\"b\\u0061d\",\"retry_ms\":null}],\"credit\":4}";
+    static const char GOOD[] =
+        "{" BOOT
+        ",\"ranges\":[[38,41],[44,47]],\"nack\":[{\"seq\":43,\"code\":\"b\\u0061d\",\"retry_ms\":null}],\"credit\":4}";
     uint64_t state = 42;
     char copy[sizeof GOOD];
     hl_ack ack;

@@ -34,7 +34,8 @@ static void on_lost(void *self, const char *why) {
     lost++;
 }
 
-static void on_published(fake_broker *b, const char *topic, const uint8_t *payload, size_t n, unsigned qos, bool retained) {
+static void on_published(fake_broker *b, const char *topic, const uint8_t *payload, size_t n, unsigned qos,
+                         bool retained) {
     (void)b;
     (void)topic;
     (void)qos;

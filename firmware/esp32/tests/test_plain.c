@@ -83,7 +83,8 @@ static void a_gap_names_everything_even_when_its_ranges_run_out(void) {
     for (uint64_t i = 0; i < 500; i++) {
         int named = 0;
         for (unsigned k = 0; k < back.count; k++)
-            named |= back.ranges[k].first <= HL_MAX_SEQUENCE - 10000 + 3 * i && back.ranges[k].last >= HL_MAX_SEQUENCE - 10000 + 3 * i + i % 2;
+            named |= back.ranges[k].first <= HL_MAX_SEQUENCE - 10000 + 3 * i &&
+                     back.ranges[k].last >= HL_MAX_SEQUENCE - 10000 + 3 * i + i % 2;
         CHECK(named);
     }
     hl_gap mixed = {.count = 0, .why = "card-full"};

@@ -46,7 +46,8 @@ static void run_schedule(uint64_t schedule) {
             say_state(true, !broker.open || dice % 3 == 0);
         }
         go((unsigned)(dice >> 20) % 200);
-        if (broker.open && device.uplink.mqtt.state == HL_MQTT_UP && !device.uplink.heard_status) say_state(online != 0, true);
+        if (broker.open && device.uplink.mqtt.state == HL_MQTT_UP && !device.uplink.heard_status)
+            say_state(online != 0, true);
     }
     card.fail_every = 0;
     broker.deaf = false;
@@ -74,6 +75,7 @@ static void any_schedule_of_faults_ends_with_everything_stored_once(void) {
 }
 
 const test_case TESTS_SCHEDULES[] = {
-    {"schedules: whatever goes wrong, everything is stored once", any_schedule_of_faults_ends_with_everything_stored_once},
+    {"schedules: whatever goes wrong, everything is stored once",
+     any_schedule_of_faults_ends_with_everything_stored_once},
     {NULL, NULL},
 };

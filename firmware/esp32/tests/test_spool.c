@@ -292,7 +292,8 @@ static void spans_run_out_and_nothing_is_forgotten(void) {
         if (model[n].fate != COMMITTED) continue;
         int covered = 0;
         for (unsigned i = 0; i < s.span_count; i++)
-            for (uint64_t at = s.spans[i].from; hl_spool_next(&s, at, &found) == HL_OK && found.address < s.spans[i].to; at = found.next)
+            for (uint64_t at = s.spans[i].from; hl_spool_next(&s, at, &found) == HL_OK && found.address < s.spans[i].to;
+                 at = found.next)
                 covered |= found.header.sequence == n;
         CHECK(covered);
     }

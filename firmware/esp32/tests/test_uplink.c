@@ -129,15 +129,21 @@ static void the_clock_is_learnt_with_half_the_round_trip(void) {
     for (unsigned i = 0; i < stored; i++) anchors += ledger[i].kind == HL_ANCHOR;
     CHECK(anchors == 1);
     hl_timesync before = device.uplink.time;
-    fake_say(&broker, "hearthlog/v1/porch/dn/time", "{\"t0_us\": 1, \"utc_us\": 1000000000000000, \"synced\": true}", false, 0);
+    fake_say(&broker, "hearthlog/v1/porch/dn/time", "{\"t0_us\": 1, \"utc_us\": 1000000000000000, \"synced\": true}",
+             false, 0);
     go(10);
     CHECK(device.uplink.time.utc_us == before.utc_us);
 }
 
 static void words_that_make_no_sense_change_a_counter_only(void) {
-    static const char *const TOPICS[] = {"hearthlog/v1/porch/dn/ack", "hearthlog/v1/porch/dn/time", "hearthlog/v1/gateway/status",
-                                         "hearthlog/v1/other/dn/ack", "x"};
-    static const char *const WORDS[] = {"", "{}", "[]", "\xff\xfe", "{\"state\":\"on\"}", "{\"boot\":\"00\",\"ranges\":[[0,9]],\"nack\":[],\"credit\":9}",
+    static const char *const TOPICS[] = {"hearthlog/v1/porch/dn/ack", "hearthlog/v1/porch/dn/time",
+                                         "hearthlog/v1/gateway/status", "hearthlog/v1/other/dn/ack", "x"};
+    static const char *const WORDS[] = {"",
+                                        "{}",
+                                        "[]",
+                                        "\xff\xfe",
+                                        "{\"state\":\"on\"}",
+                                        "{\"boot\":\"00\",\"ranges\":[[0,9]],\"nack\":[],\"credit\":9}",
                                         "{\"t0_us\":-1,\"utc_us\":5,\"synced\":true}"};
     fresh(100000);
     answers = knows_time = 0;
@@ -151,12 +157,14 @@ static void words_that_make_no_sense_change_a_counter_only(void) {
             go(1);
         }
     CHECK(device.uplink.flights.count == flying && device.uplink.flights.credit == window && device.uplink.online);
-    CHECK(device.uplink.bad_messages == bad + 35 && !device.uplink.time.known && device.uplink.mqtt.state == HL_MQTT_UP);
+    CHECK(device.uplink.bad_messages == bad + 35 && !device.uplink.time.known &&
+          device.uplink.mqtt.state == HL_MQTT_UP);
 }
 
 static void unknown_ids_are_refused(void) {
     fresh(100);
-    static const char *const BAD[] = {"", "ab", "gateway", "-ab", "Porch", "a/b/c", "a+b", "0123456789012345678901234567890123"};
+    static const char *const BAD[] = {"",      "ab",    "gateway", "-ab",
+                                      "Porch", "a/b/c", "a+b",     "0123456789012345678901234567890123"};
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
         hl_uplink_config config = device.config.uplink;
         config.device = BAD[i];
@@ -185,7 +193,8 @@ static void a_whole_camera_sees_hears_and_tells(void) {
     fake_say(&broker, "hearthlog/v1/porch/dn/cmd", "{\"id\": 1}", false, 1);
     go(5000);
     CHECK(quality_set == 20 && device.settings.interval_ms == 1000 && device.uplink.bad_messages == 1);
-    CHECK(stored_of(HL_JPEG) >= 4 && stored_of(HL_AUDIO) >= 4 && stored_of(HL_TELEMETRY) >= 2 && stored_of(HL_ANCHOR) == 1);
+    CHECK(stored_of(HL_JPEG) >= 4 && stored_of(HL_AUDIO) >= 4 && stored_of(HL_TELEMETRY) >= 2 &&
+          stored_of(HL_ANCHOR) == 1);
     bad_frames_to_come = 5;
     unsigned pictures = device.pictures;
     go(5500);
@@ -217,7 +226,8 @@ const test_case TESTS_UPLINK[] = {
     {"uplink: records are freed by the acknowledgement alone", records_are_freed_by_the_acknowledgement_alone},
     {"uplink: no more are in flight than the credit", no_more_are_in_flight_than_the_credit},
     {"uplink: live goes before backlog three to one", live_goes_before_backlog_three_to_one},
-    {"uplink: a refused record goes into quarantine with its code", a_refused_record_goes_into_quarantine_with_its_code},
+    {"uplink: a refused record goes into quarantine with its code",
+     a_refused_record_goes_into_quarantine_with_its_code},
     {"uplink: a record told to wait comes again after its pause", a_record_told_to_wait_comes_again_after_its_pause},
     {"uplink: everything is held while the gateway is offline", everything_is_held_while_the_gateway_is_offline},
     {"uplink: a hello spares what the gateway has", a_hello_spares_what_the_gateway_has},
