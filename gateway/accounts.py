@@ -77,7 +77,7 @@ class Accounts:
         return await self._db.read(people.unclaimed)
 
     def setup_code(self) -> str:
-        """What the console shows, and the first admin types: eight Crockford characters, `XXXX-XXXX`."""
+        """What the console shows, and the first admin types: eight Crockford characters, as in `K7QM-4XRD`."""
         return f"{self._code[:4]}-{self._code[4:]}"
 
     async def claim(self, code: str, name: str, password: str) -> Viewer:

@@ -155,8 +155,8 @@ class Child:
                     reply = await self._exchange(frame, timeout_s)  # it had gone idle just as we wrote
                 if reply is None:
                     raise self._failure("died", "ended without an answer")
-            except BaseException:
-                await self._discard()  # also on cancellation: a late reply must never answer the next request
+            except BaseException:  # on cancellation too: a late reply must never answer the next request
+                await self._discard()
                 raise
             finally:
                 self.idle_since = time.monotonic()
