@@ -20,6 +20,7 @@ def compiler() -> str:
     return found
 
 
+@pytest.mark.slow
 def test_core_passes_its_own_tests(compiler: str, tmp_path: Path) -> None:
     command = ["make", "-s", "-C", str(FIRMWARE), "test", f"BUILD={tmp_path}", f"CC={compiler}"]
     done = subprocess.run([*command, f"PYTHON={sys.executable}"], capture_output=True, text=True, check=False)
