@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -12,6 +12,9 @@ from gateway.errors import ModelBroken, ModelMissing, Skip
 from gateway.inference.workers import Workers
 from gateway.store import captures
 from gateway.store.db import Connection, Database
+
+_ALIKE = 64
+"""Candidates for a copy, for each band of the hash."""
 
 Run: TypeAlias = Callable[["Capture", "Context"], Awaitable[Annotation]]
 
@@ -43,7 +46,6 @@ class Before:
 
     capture: Capture
     notes: Mapping[str, Stored]
-    folded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Context:
 
     async def before(self, capture: Capture, *, limit: int) -> list[Before]:
         """The newest earlier pictures of the same camera that stand by themselves (are not folded away)."""
-        return await self.db.read(lambda c: _before(c, capture, limit))
+        return await self.db.read(lambda c: _with_notes(c, captures.previous_standing(c, capture, limit=limit)))
 
     async def same_bytes(self, capture: Capture) -> Capture | None:
         """The earliest other capture of the same owner with the same bytes, taken in before this one."""
@@ -93,7 +95,7 @@ class Context:
 
     async def alike(self, capture: Capture, likeness: bytes) -> list[Before]:
         """Earlier pictures of the same owner whose 64-bit hash shares at least one 16-bit band with `likeness`."""
-        return await self.db.read(lambda c: _alike(c, capture, likeness))
+        return await self.db.read(lambda c: _with_notes(c, captures.alike(c, capture, likeness, limit=_ALIKE)))
 
     def provenance(self) -> Provenance:
         """The model to name beside the annotation; empty where none was asked."""
@@ -116,18 +118,8 @@ def fingerprint(step: Step, workers: Workers, notes: Mapping[str, Stored]) -> st
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
-def _before(connection: Connection, capture: Capture, limit: int) -> list[Before]:
-    return [
-        Before(earlier, _notes(connection, earlier), folded=False)
-        for earlier in captures.previous_standing(connection, capture, limit=limit)
-    ]
-
-
-def _alike(connection: Connection, capture: Capture, likeness: bytes) -> list[Before]:
-    return [
-        Before(other, _notes(connection, other), folded=False)
-        for other in captures.alike(connection, capture, likeness, limit=64)
-    ]
+def _with_notes(connection: Connection, found: Iterable[Capture]) -> list[Before]:
+    return [Before(each, _notes(connection, each)) for each in found]
 
 
 def _notes(connection: Connection, capture: Capture) -> dict[str, Stored]:

@@ -7,11 +7,9 @@ The truth comes from the home's script; nothing of it travels in a record.
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 
 from gateway import config
 from gateway.demo.run import Show, Stage, once, staged
@@ -19,6 +17,7 @@ from gateway.recall.answer import Query
 from gateway.recall.dates import day_of
 from gateway.recall.day import GapRow
 from gateway.store.db import Connection
+from tests.bench.house import models_mirror
 from tests.bench.result import Result
 
 TOP = 3
@@ -44,7 +43,7 @@ def run(*, quick: bool, seed: int = 1) -> list[Result]:
         environ = {
             "HEARTHLOG_HOME": folder,
             "HEARTHLOG_HTTP_PORT": "0",
-            "HEARTHLOG_MODELS_MIRROR": os.environ.get("HEARTHLOG_MODELS_MIRROR", _mirror()),
+            "HEARTHLOG_MODELS_MIRROR": str(models_mirror() or ""),
         }
         return asyncio.run(_measure(config.load(environ), Show(seed=seed)))
 
@@ -142,11 +141,3 @@ def _nearest(fates: list[Fate], at_us: int) -> Fate | None:
 
 def _letters(text: str) -> set[str]:
     return {word for word in "".join(each if each.isalnum() else " " for each in text.upper()).split() if len(word) > 1}
-
-
-def _mirror() -> str:
-    for folder in Path(__file__).resolve().parents:
-        mirror = folder / "shared" / "models"
-        if mirror.is_dir():
-            return str(mirror)
-    return ""
