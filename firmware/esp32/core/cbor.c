@@ -31,8 +31,6 @@ void hl_cbor_int(hl_cbor_writer *w, int64_t value) {
         head(w, 0, (uint64_t)value);
 }
 
-void hl_cbor_bool(hl_cbor_writer *w, bool value) { head(w, 7, value ? 21 : 20); }
-
 void hl_cbor_text(hl_cbor_writer *w, const char *text) {
     size_t n = strlen(text);
     head(w, 3, n);
@@ -80,26 +78,25 @@ bool hl_cbor_next(hl_cbor_reader *r, hl_cbor_item *item) {
     return true;
 }
 
-bool hl_cbor_skip(hl_cbor_reader *r) {
-    uint64_t open = 1;
+/* Pass over one whole value that has been checked. */
+static void skip(hl_cbor_reader *r) {
     hl_cbor_item item;
-    while (open) {
-        if (!hl_cbor_next(r, &item)) return false;
+    for (uint64_t open = 1; open && hl_cbor_next(r, &item);) {
         open--;
         if (item.type == HL_CBOR_ARRAY) open += item.number;
         if (item.type == HL_CBOR_MAP) open += 2 * item.number;
     }
-    return true;
 }
 
-/* Whether `key`, at pair `n` of the map whose content begins at `start`, was there before. */
+/* Whether `key`, at pair `n` of the map whose content begins at `start`, was there before; what lies between has been
+ * checked. */
 static bool repeated(hl_cbor_reader r, size_t start, uint64_t n, const hl_cbor_item *key) {
     hl_cbor_item other;
     r.at = start;
     for (uint64_t i = 0; i < n; i++) {
-        if (!hl_cbor_next(&r, &other)) return true;
+        (void)hl_cbor_next(&r, &other);
         if (other.number == key->number && !memcmp(other.data, key->data, (size_t)key->number)) return true;
-        if (!hl_cbor_skip(&r)) return true;
+        skip(&r);
     }
     return false;
 }

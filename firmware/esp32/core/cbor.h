@@ -22,7 +22,6 @@ void hl_cbor_map(hl_cbor_writer *w, size_t pairs);
 void hl_cbor_array(hl_cbor_writer *w, size_t items);
 void hl_cbor_uint(hl_cbor_writer *w, uint64_t value);
 void hl_cbor_int(hl_cbor_writer *w, int64_t value);
-void hl_cbor_bool(hl_cbor_writer *w, bool value);
 void hl_cbor_text(hl_cbor_writer *w, const char *text);
 void hl_cbor_bytes(hl_cbor_writer *w, const void *data, size_t n);
 
@@ -54,9 +53,6 @@ bool hl_cbor_check(const uint8_t *data, size_t size);
 
 /* The next item; an array's or map's content follows it. False at the end or for what is not in the subset. */
 bool hl_cbor_next(hl_cbor_reader *r, hl_cbor_item *item);
-
-/* Pass over one whole value. */
-bool hl_cbor_skip(hl_cbor_reader *r);
 
 /* Whether a text item is this word. */
 bool hl_cbor_is(const hl_cbor_item *item, const char *word);

@@ -9,17 +9,21 @@ static const uint8_t MAGIC[4] = {'H', 'L', 'C', 'U'};
 
 enum { CRC_AT = HL_BLOCK - 4, SPANS_AT = 64, MAX_SEGMENT_BLOCKS = 1 << 20 };
 
-static bool decode(hl_spool *s, const uint8_t *b) {
+static bool is_cursor(const hl_spool *s, const uint8_t *b) {
     if (memcmp(b, MAGIC, 4) || hl_crc32(0, b, CRC_AT) != hl_get32(b + CRC_AT)) return false;
     uint32_t segment_blocks = hl_get32(b + 24), segments = hl_get32(b + 28);
     unsigned count = b[5];
     if (b[4] != 1 || count < 1 || count > HL_SPANS || segment_blocks < 8 || segment_blocks > MAX_SEGMENT_BLOCKS)
         return false;
-    if (segments < 4 || (uint64_t)segments * segment_blocks + HL_DATA_AT > s->config.blocks) return false;
+    return segments >= 4 && (uint64_t)segments * segment_blocks + HL_DATA_AT <= s->config.blocks;
+}
+
+static void take(hl_spool *s, const uint8_t *b) {
+    unsigned count = b[5];
     s->generation = hl_get64(b + 8);
     s->log_id = hl_get64(b + 16);
-    s->config.segment_blocks = segment_blocks;
-    s->segments = segments;
+    s->config.segment_blocks = hl_get32(b + 24);
+    s->segments = hl_get32(b + 28);
     s->head_serial = hl_get64(b + 32);
     s->reserved = hl_get64(b + 40);
     s->boot.counter = hl_get32(b + 48);
@@ -28,24 +32,19 @@ static bool decode(hl_spool *s, const uint8_t *b) {
     for (unsigned i = 0; i < count; i++)
         s->spans[i] = (hl_span){hl_get64(b + SPANS_AT + 16 * i), hl_get64(b + SPANS_AT + 16 * i + 8)};
     s->spans[count - 1].to = HL_OPEN;
-    return true;
 }
 
 hl_code hl_cursor_load(hl_spool *s) {
     const hl_card *card = s->config.card;
     uint8_t b[HL_BLOCK];
-    uint64_t best = 0;
-    int which = -1;
+    bool any = false;
     for (int i = 0; i < 2; i++) {
         if (card->read(card->self, s->config.base + (uint32_t)i * HL_SLOT_STEP, 1, b) < 0) return HL_CARD_ERROR;
-        if (decode(s, b) && (which < 0 || s->generation > best)) {
-            best = s->generation;
-            which = i;
-        }
+        if (!is_cursor(s, b) || (any && hl_get64(b + 8) <= s->generation)) continue;
+        take(s, b);
+        any = true;
     }
-    if (which < 0) return HL_END;
-    if (card->read(card->self, s->config.base + (uint32_t)which * HL_SLOT_STEP, 1, b) < 0) return HL_CARD_ERROR;
-    return decode(s, b) ? HL_OK : HL_CARD_ERROR;
+    return any ? HL_OK : HL_END;
 }
 
 hl_code hl_cursor_store(hl_spool *s) {

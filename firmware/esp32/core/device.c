@@ -46,7 +46,8 @@ static hl_code open_card(hl_device *d) {
                                 d->io,
                                 recall(c->kv, KEY_SEQUENCE),
                                 NULL,
-                                "card-full"};
+                                "card-full",
+                                &d->failed};
     hl_code code = hl_spool_open(&d->spool, &main_log, &boot);
     if (code != HL_OK) return code;
     hl_spool_config second = main_log;
@@ -55,6 +56,7 @@ static hl_code open_card(hl_device *d) {
     second.least_sequence = 0;
     second.gaps_to = &d->spool;
     second.why = "quarantine-full";
+    second.failed = NULL;
     remember(c->kv, KEY_BOOT, d->spool.boot.counter);
     return hl_spool_open(&d->quarantine, &second, &d->spool.boot);
 }

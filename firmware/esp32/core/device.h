@@ -27,6 +27,7 @@ typedef void (*hl_committed)(void *self, const hl_header *header, const uint8_t 
 typedef struct {
     hl_device_config config;
     hl_spool spool, quarantine;
+    hl_gap failed; /* the main log's */
     hl_uplink uplink;
     hl_settings settings;
     hl_motion motion;

@@ -7,40 +7,46 @@ static bool fail(hl_json *j) {
     return false;
 }
 
+static bool must(hl_json *j, bool good) {
+    if (!good) j->bad = true;
+    return good;
+}
+
 static void space(hl_json *j) {
     while (j->at < j->end && (*j->at == ' ' || *j->at == '\t' || *j->at == '\n' || *j->at == '\r')) j->at++;
 }
 
 /* The next character that says something, 0 at the end. */
 static char peek(hl_json *j) {
+    if (j->bad) return 0;
     space(j);
-    return j->at < j->end && !j->bad ? *j->at : 0;
+    return j->at < j->end ? *j->at : 0;
 }
 
 static bool take(hl_json *j, char c) {
-    if (peek(j) != c || !c) return false;
+    if (peek(j) != c) return false;
     j->at++;
     return true;
 }
 
-bool hl_json_open(hl_json *j, char bracket) { return take(j, bracket) || fail(j); }
+bool hl_json_open(hl_json *j, char bracket) { return must(j, take(j, bracket)); }
 
 bool hl_json_item(hl_json *j, unsigned *n) {
     if (take(j, ']')) return false;
     if ((*n)++ && !take(j, ',')) return fail(j);
-    return peek(j) && peek(j) != ']' ? true : fail(j);
+    char c = peek(j);
+    return must(j, c && c != ']');
 }
 
 bool hl_json_key(hl_json *j, unsigned *n, char *key, size_t size) {
     if (take(j, '}')) return false;
     if ((*n)++ && !take(j, ',')) return fail(j);
-    return hl_json_text(j, key, size) && (take(j, ':') || fail(j));
+    return hl_json_text(j, key, size) && must(j, take(j, ':'));
 }
 
 static bool word(hl_json *j, const char *text) {
     size_t n = strlen(text);
-    (void)peek(j);
-    if (j->bad || (size_t)(j->end - j->at) < n || memcmp(j->at, text, n)) return false;
+    if (peek(j) != *text || (size_t)(j->end - j->at) < n || memcmp(j->at, text, n)) return false;
     j->at += n;
     return true;
 }
@@ -49,14 +55,14 @@ bool hl_json_null(hl_json *j) { return word(j, "null"); }
 
 bool hl_json_bool(hl_json *j, bool *value) {
     *value = word(j, "true");
-    return *value || word(j, "false") || fail(j);
+    return must(j, *value || word(j, "false"));
 }
 
 bool hl_json_int(hl_json *j, int64_t *value) {
     bool minus = take(j, '-');
     uint64_t number = 0;
     const char *start = j->at;
-    if (j->bad) return false;
+    if (j->bad) return false; /* a reader may ask for a number without having looked */
     for (; j->at < j->end && *j->at >= '0' && *j->at <= '9'; j->at++) {
         uint64_t digit = (uint64_t)(*j->at - '0');
         if (number > (INT64_MAX - digit) / 10) return fail(j);
@@ -79,7 +85,7 @@ static int escaped(hl_json *j) {
     static const char FROM[] = "\"\\/bfnrt", TO[] = "\"\\/\b\f\n\r\t";
     if (j->at >= j->end) return -1;
     char c = *j->at++;
-    const char *found = c ? strchr(FROM, c) : NULL;
+    const char *found = memchr(FROM, c, sizeof FROM - 1);
     if (found) return TO[found - FROM];
     if (c != 'u' || j->end - j->at < 4) return -1;
     int code = 0;
@@ -108,8 +114,9 @@ bool hl_json_text(hl_json *j, char *out, size_t size) {
 
 static bool skip_number(hl_json *j) {
     const char *start = j->at;
-    while (j->at < j->end && *j->at && strchr("+-.eE0123456789", *j->at)) j->at++;
-    return j->at > start || fail(j);
+    static const char OF[] = "+-.eE0123456789";
+    while (j->at < j->end && memchr(OF, *j->at, sizeof OF - 1)) j->at++;
+    return must(j, j->at > start);
 }
 
 static bool skip_value(hl_json *j, unsigned depth) {
@@ -119,7 +126,7 @@ static bool skip_value(hl_json *j, unsigned depth) {
     if (depth > HL_JSON_DEPTH) return fail(j);
     if (c == '"') return hl_json_text(j, NULL, 0);
     if (c == 't' || c == 'f') return hl_json_bool(j, &ignored);
-    if (c == 'n') return hl_json_null(j) || fail(j);
+    if (c == 'n') return must(j, hl_json_null(j));
     if (c == '[') {
         j->at++;
         while (hl_json_item(j, &n))

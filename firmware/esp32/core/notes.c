@@ -33,18 +33,28 @@ static bool good_value(const hl_cbor_item *key, const hl_cbor_item *value) {
     return true;
 }
 
-bool hl_flat_map_check(const uint8_t *data, size_t n) {
-    hl_cbor_reader r = {data, n, 0};
-    hl_cbor_item map, key, value;
-    if (!hl_cbor_check(data, n) || !hl_cbor_next(&r, &map)) return false;
-    if (map.type != HL_CBOR_MAP || map.number > 32) return false;
-    for (uint64_t i = 0; i < map.number; i++)
-        if (!hl_cbor_next(&r, &key) || !hl_cbor_next(&r, &value) || !good_key(&key) || !good_value(&key, &value))
-            return false;
+/* The map that opens a note; its pairs follow, and the whole has been checked. */
+static bool note_map(hl_cbor_reader *r, hl_cbor_item *map) {
+    if (r->size > HL_NOTE_BYTES || !hl_cbor_check(r->data, r->size)) return false;
+    (void)hl_cbor_next(r, map);
+    return map->type == HL_CBOR_MAP;
+}
+
+/* The next pair of a checked map that nothing follows; its value's own content is still to be read. */
+static bool next_pair(hl_cbor_reader *r, hl_cbor_item *key, hl_cbor_item *value) {
+    if (!hl_cbor_next(r, key)) return false;
+    (void)hl_cbor_next(r, value);
     return true;
 }
 
-bool hl_telemetry_check(const uint8_t *data, size_t n) { return n <= HL_NOTE_BYTES && hl_flat_map_check(data, n); }
+bool hl_flat_map_check(const uint8_t *data, size_t n) {
+    hl_cbor_reader r = {data, n, 0};
+    hl_cbor_item map, key, value;
+    if (!note_map(&r, &map) || map.number > 32) return false;
+    while (next_pair(&r, &key, &value))
+        if (!good_key(&key) || !good_value(&key, &value)) return false;
+    return true;
+}
 
 size_t hl_anchor_encode(const hl_anchor *anchor, uint8_t *out, size_t size) {
     hl_cbor_writer w = {out, size, 0, false};
@@ -65,17 +75,11 @@ static bool whole(const hl_cbor_item *value, uint64_t most, uint64_t *out) {
     return value->type == HL_CBOR_UINT && value->number <= most;
 }
 
-/* The map that opens a note; its pairs follow. */
-static bool note_map(hl_cbor_reader *r, hl_cbor_item *map) {
-    if (r->size > HL_NOTE_BYTES || !hl_cbor_check(r->data, r->size)) return false;
-    return hl_cbor_next(r, map) && map->type == HL_CBOR_MAP;
-}
-
 bool hl_anchor_decode(const uint8_t *data, size_t n, hl_anchor *anchor) {
     hl_cbor_reader r = {data, n, 0};
     hl_cbor_item map, key, value;
     if (!note_map(&r, &map) || map.number != 4) return false; /* four known names, none twice: all are there */
-    while (hl_cbor_next(&r, &key) && hl_cbor_next(&r, &value)) {
+    while (next_pair(&r, &key, &value)) {
         bool good = false;
         if (hl_cbor_is(&key, "boot") && value.type == HL_CBOR_BYTES && value.number == HL_BOOT_BYTES) {
             memcpy(anchor->boot_id, value.data, HL_BOOT_BYTES);
@@ -155,7 +159,8 @@ static bool read_why(const hl_cbor_item *value, char why[33]) {
     if (value->type != HL_CBOR_TEXT || value->number < 1 || value->number > 32) return false;
     for (uint64_t i = 0; i < value->number; i++) {
         uint8_t c = value->data[i];
-        if (!(c >= 'a' && c <= 'z') && (i == 0 || !((c >= '0' && c <= '9') || c == '-'))) return false;
+        bool letter = c >= 'a' && c <= 'z', other = (c >= '0' && c <= '9') || c == '-';
+        if (!letter && (i == 0 || !other)) return false;
     }
     memcpy(why, value->data, (size_t)value->number);
     why[value->number] = 0;
@@ -168,9 +173,12 @@ static bool read_ranges(hl_cbor_reader *r, const hl_cbor_item *list, hl_gap *gap
     gap->count = (unsigned)list->number;
     for (unsigned i = 0; i < gap->count; i++) {
         hl_range *range = &gap->ranges[i];
-        if (!hl_cbor_next(r, &pair) || pair.type != HL_CBOR_ARRAY || pair.number != 2) return false;
-        if (!hl_cbor_next(r, &item) || !whole(&item, HL_MAX_SEQUENCE, &range->first)) return false;
-        if (!hl_cbor_next(r, &item) || !whole(&item, HL_MAX_SEQUENCE, &range->last)) return false;
+        (void)hl_cbor_next(r, &pair);
+        if (pair.type != HL_CBOR_ARRAY || pair.number != 2) return false;
+        (void)hl_cbor_next(r, &item);
+        if (!whole(&item, HL_MAX_SEQUENCE, &range->first)) return false;
+        (void)hl_cbor_next(r, &item);
+        if (!whole(&item, HL_MAX_SEQUENCE, &range->last)) return false;
         if (range->first > range->last || (i && range->first <= gap->ranges[i - 1].last + 1)) return false;
     }
     return true;
@@ -182,7 +190,7 @@ bool hl_gap_decode(const uint8_t *data, size_t n, hl_gap *gap) {
     bool from = false, to = false;
     memset(gap, 0, sizeof *gap);
     if (!note_map(&r, &map)) return false;
-    while (hl_cbor_next(&r, &key) && hl_cbor_next(&r, &value)) {
+    while (next_pair(&r, &key, &value)) {
         bool good = false;
         if (hl_cbor_is(&key, "why")) good = read_why(&value, gap->why);
         if (hl_cbor_is(&key, "ranges")) good = read_ranges(&r, &value, gap);

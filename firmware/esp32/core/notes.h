@@ -13,10 +13,9 @@
 /* The longest body of a gap with HL_GAP_RANGES ranges. */
 #define HL_GAP_BYTES 1408
 
-/* A map of at most 32 scalars by keys of at most 32 characters, texts of at most 64; the known keys within their
+/* A map of at most 4,096 bytes and 32 scalars by keys of at most 32 characters, texts of at most 64; the known keys within their
  * ranges. Keys of control characters are refused here; the gateway refuses all that are not printable. */
 bool hl_flat_map_check(const uint8_t *data, size_t n);
-bool hl_telemetry_check(const uint8_t *data, size_t n);
 
 /* At `mono_us` since the boot it was `utc_us`, give or take `err_us`. */
 typedef struct {

@@ -79,7 +79,7 @@ hl_code hl_body_check(const hl_header *header, const uint8_t *body) {
     case HL_AUDIO:
         return header->body_bytes && header->body_bytes % 2 == 0 ? HL_OK : HL_BAD_PCM;
     case HL_TELEMETRY:
-        return hl_telemetry_check(body, header->body_bytes) ? HL_OK : HL_BAD_TELEMETRY;
+        return hl_flat_map_check(body, header->body_bytes) ? HL_OK : HL_BAD_TELEMETRY;
     case HL_ANCHOR: {
         hl_anchor anchor;
         return hl_anchor_decode(body, header->body_bytes, &anchor) ? HL_OK : HL_BAD_ANCHOR;

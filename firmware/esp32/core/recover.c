@@ -184,7 +184,7 @@ hl_code hl_spool_open(hl_spool *s, const hl_spool_config *config, const hl_boot 
     s->config = *config;
     if (config->segment_blocks < 8 || config->blocks < HL_DATA_AT + 4 * config->segment_blocks) return HL_BAD_LENGTH;
     s->segments = (config->blocks - HL_DATA_AT) / config->segment_blocks;
-    strcpy(s->failed.why, "card-error");
+    if (config->failed) *config->failed = (hl_gap){.why = "card-error"};
     hl_code code = hl_cursor_load(s);
     if (code == HL_END) {
         memset(s->spans, 0, sizeof s->spans);

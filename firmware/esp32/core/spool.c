@@ -203,16 +203,17 @@ hl_code hl_spool_append(hl_spool *s, hl_header *header, const uint8_t *meta, con
     if (code != HL_OK) return code;
     header->boot_counter = s->boot.counter;
     memcpy(header->boot_id, s->boot.id, HL_BOOT_BYTES);
+    hl_gap *failed = s->config.failed;
     code = commit(s, header, meta, body);
     if (code != HL_OK) {
-        hl_gap_add(&s->failed, (hl_range){header->sequence, header->sequence});
-        hl_gap_stretch(&s->failed, header->mono_us, header->mono_us);
-        s->failed.timed = true;
+        hl_gap_add(failed, (hl_range){header->sequence, header->sequence});
+        hl_gap_stretch(failed, header->mono_us, header->mono_us);
+        failed->timed = true;
         return code;
     }
-    if (s->failed.count && make_room(s, HL_GAP_BYTES + HL_HEADER_BYTES + HL_TRAILER_BYTES) == HL_OK &&
-        commit_gap(s, &s->failed) == HL_OK)
-        memset(&s->failed, 0, offsetof(hl_gap, why)); /* its word stays */
+    if (failed->count && make_room(s, HL_GAP_BYTES + HL_HEADER_BYTES + HL_TRAILER_BYTES) == HL_OK &&
+        commit_gap(s, failed) == HL_OK)
+        memset(failed, 0, offsetof(hl_gap, why)); /* its word stays */
     return HL_OK;
 }
 

@@ -47,6 +47,7 @@ typedef struct {
     uint64_t least_sequence; /* what is known from elsewhere, else 0 */
     hl_spool *gaps_to;       /* who writes down what this one drops; NULL: itself */
     const char *why;         /* the word for it */
+    hl_gap *failed;          /* names what could not be written until a gap does; NULL: only copies are put here */
 } hl_spool_config;
 
 struct hl_spool {
@@ -63,7 +64,6 @@ struct hl_spool {
     unsigned unsaved;
     uint64_t end_of_serial; /* the end of one closed segment, remembered */
     uint32_t end_block;
-    hl_gap failed;      /* sequences whose record could not be written, until a gap names them */
     uint32_t drops;     /* how often a segment was dropped: addresses before the tail are void */
     uint32_t faults;    /* errors of the card */
     uint32_t recovered; /* frames found in the head segment at the start */

@@ -30,7 +30,7 @@ static void notes(const uint8_t *data, size_t n) {
     uint8_t out[HL_GAP_BYTES];
     hl_anchor anchor;
     (void)hl_cbor_check(data, n);
-    (void)hl_telemetry_check(data, n);
+    (void)hl_flat_map_check(data, n);
     (void)hl_jpeg_check(data, n);
     if (hl_anchor_decode(data, n, &anchor)) must(hl_anchor_encode(&anchor, out, sizeof out) > 0);
     if (!hl_gap_decode(data, n, &gap)) return;
@@ -159,10 +159,11 @@ static void no_chance(void *self, void *data, size_t n) {
 static void spool(const uint8_t *data, size_t n) {
     static uint8_t io[HL_IO_BYTES], body[600];
     static hl_spool s;
+    static hl_gap failed;
     hl_card card = {NULL, BLOCKS, image_read, image_write, image_sync};
     hl_clock clock = {NULL, no_time};
     hl_random random = {NULL, no_chance};
-    hl_spool_config config = {&card, &clock, &random, 0, BLOCKS, 8, io, 0, NULL, NULL};
+    hl_spool_config config = {&card, &clock, &random, 0, BLOCKS, 8, io, 0, NULL, NULL, &failed};
     hl_boot boot = {0, {1}};
     hl_found found;
     memset(image, 0, sizeof image);

@@ -1,0 +1,2 @@
+#include "test.h"
+const test_case TESTS_ERRORS[] = {{NULL, NULL}};
