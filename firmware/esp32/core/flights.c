@@ -53,7 +53,9 @@ static bool look(hl_flights *f, hl_lane lane, hl_found *found) {
     for (unsigned i = 0; i + 1 < s->span_count; i++) {
         if (s->spans[i].to <= at) continue;
         if (at < s->spans[i].from) at = s->spans[i].from;
-        if (hl_spool_next(f->spool, at, found) == HL_OK && found->address < s->spans[i].to) return true;
+        hl_code code = hl_spool_next(f->spool, at, found);
+        if (code == HL_CARD_ERROR) return false; /* it may read the next time: nothing is passed over for it */
+        if (code == HL_OK && found->address < s->spans[i].to) return true;
         at = f->next[lane] = s->spans[i].to;
     }
     return false;
@@ -97,7 +99,9 @@ bool hl_flights_pick(hl_flights *f, uint64_t now_us, hl_found *found) {
     hl_flight *again;
     while ((again = due(f, now_us)) != NULL) {
         if (flying(f) >= f->credit) return false;
-        if (hl_spool_next(f->spool, again->address, found) == HL_OK && found->address == again->address) {
+        hl_code code = hl_spool_next(f->spool, again->address, found);
+        if (code == HL_CARD_ERROR) return false;
+        if (code == HL_OK && found->address == again->address) {
             launch(f, again, now_us);
             return true;
         }

@@ -10,12 +10,15 @@ static int net_open(void *self) {
     return b->refuse ? -1 : 0;
 }
 
-static int net_ready(void *self) { return ((fake_broker *)self)->open ? 1 : -1; }
+static int net_ready(void *self) {
+    const fake_broker *b = self;
+    return b->slow ? 0 : b->open ? 1 : -1;
+}
 
 static int net_send(void *self, const void *data, size_t n) {
     fake_broker *b = self;
-    if (!b->open) return -1;
-    if (b->deaf) return 0;
+    if (!b->open || b->breaks) return -1;
+    if (b->deaf || b->full) return 0;
     if (n > b->at_once) n = b->at_once;
     if (n > FAKE_IN - b->in_used) n = FAKE_IN - b->in_used;
     memcpy(b->in + b->in_used, data, n);
@@ -26,7 +29,7 @@ static int net_send(void *self, const void *data, size_t n) {
 static int net_receive(void *self, void *data, size_t n) {
     fake_broker *b = self;
     if (!b->open) return -1;
-    if (b->deaf) return 0;
+    if (b->deaf || b->dumb) return 0;
     if (n > b->at_once) n = b->at_once;
     if (n > b->out_used) n = b->out_used;
     memcpy(data, b->out, n);

@@ -11,8 +11,9 @@ typedef struct fake_broker {
     hl_net net;
     uint8_t in[FAKE_IN], out[FAKE_OUT];
     size_t in_used, out_used;
-    size_t at_once;          /* bytes that one call moves */
-    bool open, refuse, deaf; /* deaf: takes nothing and says nothing, the link stays */
+    size_t at_once;                /* bytes that one call moves */
+    bool open, refuse, deaf;       /* deaf: takes nothing and says nothing, the link stays */
+    bool breaks, full, slow, dumb; /* sending fails; takes nothing; never stands; takes all and says nothing */
     unsigned opens, subscriptions, pings;
     char will[128];
     /* A publication has come. */

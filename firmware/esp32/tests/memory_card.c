@@ -4,12 +4,14 @@
 
 static int fails(memory_card *c) {
     c->operations++;
+    if (++c->accesses == c->fail_at) return 1;
     return c->fail_until_cut || (c->fail_every && c->operations % c->fail_every == 0);
 }
 
 static int card_read(void *self, uint32_t block, uint32_t count, void *data) {
     memory_card *c = self;
     CHECK(block + count <= CARD_BLOCKS);
+    if (++c->accesses == c->fail_at || c->fail_reads) return -1;
     memcpy(data, c->durable[block], (size_t)count * HL_BLOCK);
     for (unsigned i = 0; i < c->pending_count; i++)
         if (c->pending[i].block >= block && c->pending[i].block < block + count)
@@ -54,7 +56,8 @@ void memory_card_begin(memory_card *c) {
 void memory_card_cut(const memory_card *from, memory_card *to, uint64_t *seed) {
     memcpy(to, from, sizeof *to);
     to->card.self = to;
-    to->pending_count = to->fail_every = to->fail_until_cut = 0;
+    to->pending_count = to->fail_every = to->fail_until_cut = to->fail_reads = 0;
+    to->fail_at = 0;
     to->before = NULL;
     for (unsigned i = 0; i < from->pending_count; i++) {
         uint64_t chance = test_random(seed);

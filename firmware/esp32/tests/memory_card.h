@@ -18,8 +18,10 @@ typedef struct memory_card {
     /* Called before each write or sync is carried out (a write of several blocks: before each of them). */
     void (*before)(struct memory_card *card, void *context);
     void *context;
-    unsigned fail_every;     /* every so many operations fail, 0 never */
-    unsigned fail_until_cut; /* everything fails from now on */
+    unsigned fail_every;             /* every so many operations fail, 0 never */
+    unsigned fail_until_cut;         /* everything fails from now on */
+    unsigned long accesses, fail_at; /* reads too: the one of this number fails, once */
+    unsigned fail_reads;             /* all of them */
 } memory_card;
 
 void memory_card_begin(memory_card *c);

@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "crc32.h"
+#include "le.h"
 #include "memory_card.h"
 #include "spool.h"
 
@@ -302,7 +303,256 @@ static void spans_run_out_and_nothing_is_forgotten(void) {
     check_all(&s);
 }
 
+/* Free from the front, but only what the card says is there. */
+static void free_whole(hl_spool *s, unsigned records) {
+    hl_found found;
+    uint64_t at = s->spans[0].from;
+    for (; records; records--, at = found.next) {
+        hl_gap gap;
+        if (hl_spool_next(s, at, &found) != HL_OK) break;
+        if (found.header.kind == HL_GAP) {
+            if (hl_spool_read(s, &found, 0, read_back, found.bytes) != HL_OK) break;
+            CHECK(hl_gap_decode(read_back + HL_HEADER_BYTES, found.header.body_bytes, &gap));
+            for (unsigned i = 0; i < gap.count; i++)
+                for (uint64_t k = gap.ranges[i].first; k <= gap.ranges[i].last; k++) model[k].fate = FREED;
+        }
+        model[found.header.sequence].fate = FREED;
+    }
+    hl_spool_free(s, 0, at);
+}
+
+static void open_again(hl_spool *s, const hl_spool_config *config) {
+    hl_boot boot = {0, {1}};
+    if (hl_spool_open(s, config, &boot) != HL_OK) CHECK(hl_spool_open(s, config, &boot) == HL_OK);
+}
+
+/* A life of a card whose access number `fail_at` fails; how many there were. */
+static unsigned long life(unsigned long fail_at) {
+    hl_spool s, quarantine;
+    hl_found found;
+    fresh();
+    hl_spool_config config = config_of(&card, io), second = config;
+    second.base = REGION;
+    second.blocks = 16 + 4 * SEGMENT;
+    second.gaps_to = &s;
+    second.why = "quarantine-full";
+    second.failed = NULL;
+    card.fail_at = fail_at;
+    open_again(&s, &config);
+    open_again(&quarantine, &second);
+    for (unsigned n = 0; n < 130; n++) {
+        (void)append(&s, n);
+        if (n % 10 == 0) free_whole(&s, 2);
+        if (n % 30 == 0) (void)hl_spool_split(&s);
+        if (n % 7 == 0 && hl_spool_next(&s, s.spans[0].from, &found) == HL_OK)
+            (void)hl_spool_copy(&quarantine, &s, &found, "a-very-long-word-for-it");
+        if (n == 50 || n == 100) open_again(&s, &config);
+    }
+    if (hl_spool_next(&s, s.spans[0].from, &found) == HL_OK && hl_spool_verify(&s, &found) == HL_CARD_ERROR)
+        CHECK(hl_spool_verify(&s, &found) == HL_OK);
+    if (fail_at % 2) { /* and the cursor is lost as well: all that is still there waits again */
+        CHECK(hl_spool_save(&s) == HL_OK || hl_spool_save(&s) == HL_OK);
+        memset(card.durable[0], 0, HL_BLOCK);
+        memset(card.durable[8], 0, HL_BLOCK);
+        memset(model, 0, sizeof model);
+        card.pending_count = 0;
+        open_again(&s, &config);
+    }
+    unsigned long accesses = card.accesses;
+    card.fail_at = 0;
+    CHECK(append(&s, 1000) == HL_OK && append(&s, 1001) == HL_OK && !failures.count);
+    if (fail_at % 2 == 0) check_all(&s);
+    return accesses;
+}
+
+static void an_error_at_any_access_of_the_card_loses_nothing(void) {
+    unsigned long all[2] = {life(0), life(1)};
+    unsigned long most = all[0] > all[1] ? all[0] : all[1], step = 1 + most / (test_records > 200 ? 20000 : 150);
+    CHECK(most > 1000);
+    for (unsigned long at = 1; at <= most + 1; at += step) (void)life(at);
+    for (unsigned long at = 1; at < 60; at++) (void)life(at);             /* opening, in full */
+    for (unsigned long at = most - 160; at <= most; at++) (void)life(at); /* and finding it again without its cursor */
+}
+
+static void reseal(uint32_t block, size_t at) {
+    hl_put32(card.durable[block] + at, hl_crc32(0, card.durable[block], at));
+}
+
+static void a_cursor_that_cannot_be_is_no_cursor(void) {
+    static const struct {
+        size_t at;
+        uint32_t value;
+    } WRONG[] = {{4, 2}, {4, 1}, {4, 0x901}, {24, 4}, {24, 1 << 21}, {28, 3}, {28, 1000}};
+    hl_boot boot = {0, {1}};
+    hl_spool s;
+    for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++) {
+        fresh();
+        hl_spool_config config = config_of(&card, io);
+        CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+        for (unsigned n = 0; n < 30; n++) CHECK(append(&s, n) == HL_OK);
+        for (uint32_t block = 0; block <= 8; block += 8) {
+            hl_put32(card.durable[block] + WRONG[i].at, WRONG[i].value);
+            reseal(block, HL_BLOCK - 4);
+        }
+        CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+        check_all(&s);
+    }
+    hl_spool_config small = config_of(&card, io);
+    small.segment_blocks = 7;
+    CHECK(hl_spool_open(&s, &small, &boot) == HL_BAD_LENGTH);
+    small.segment_blocks = 100;
+    CHECK(hl_spool_open(&s, &small, &boot) == HL_BAD_LENGTH);
+}
+
+static void spans_that_cannot_be_are_mended(void) {
+    static const uint64_t SPANS[][2] = {{0, 40}, {0, 1 << 20}, {1 << 20, HL_OPEN}, {50, 40}};
+    hl_boot boot = {0, {1}};
+    hl_spool s;
+    for (size_t i = 0; i < sizeof SPANS / sizeof SPANS[0]; i++) {
+        fresh();
+        hl_spool_config config = config_of(&card, io);
+        CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+        for (unsigned n = 0; n < 200; n++) CHECK(append(&s, n) == HL_OK);
+        CHECK(hl_spool_save(&s) == HL_OK);
+        for (uint32_t block = 0; block <= 8; block += 8) {
+            uint8_t *b = card.durable[block];
+            b[5] = SPANS[i][1] == HL_OPEN ? 1 : 2;
+            hl_put64(b + 64, SPANS[i][0]);
+            hl_put64(b + 72, SPANS[i][1]);
+            hl_put64(b + 80, SPANS[i][1] == HL_OPEN ? 0 : 1 << 20);
+            reseal(block, HL_BLOCK - 4);
+        }
+        CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+        CHECK(s.span_count >= 1 && s.spans[s.span_count - 1].to == HL_OPEN && s.spans[0].from <= hl_spool_head(&s));
+        CHECK(append(&s, 999) == HL_OK);
+    }
+}
+
+static void an_old_cursor_finds_every_segment_that_was_begun_since(void) {
+    uint8_t kept[2][HL_BLOCK];
+    hl_boot boot = {0, {1}};
+    hl_spool s;
+    fresh();
+    hl_spool_config config = config_of(&card, io);
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+    for (unsigned n = 0; n < 8; n++) CHECK(append(&s, n) == HL_OK);
+    memcpy(kept[0], card.durable[0], HL_BLOCK);
+    memcpy(kept[1], card.durable[8], HL_BLOCK);
+    for (unsigned n = 8; n < 40; n++) CHECK(append(&s, n) == HL_OK);
+    memcpy(card.durable[0], kept[0], HL_BLOCK);
+    memcpy(card.durable[8], kept[1], HL_BLOCK);
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK && s.head_serial >= 3);
+    check_all(&s);
+    fresh(); /* and one that was lost when its log had just begun */
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK && append(&s, 1) == HL_OK);
+    memset(card.durable[0], 0, HL_BLOCK);
+    memset(card.durable[8], 0, HL_BLOCK);
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK && s.next_sequence > 0);
+    check_all(&s);
+}
+
+static void a_segment_that_is_not_of_this_log_is_none(void) {
+    hl_boot boot = {0, {1}};
+    hl_spool s;
+    hl_found found;
+    static const struct {
+        uint32_t place;
+        size_t at;
+        uint64_t value;
+    } WRONG[] = {{2, 4, 1}, {2, 12, 5}, {3, 20, 1 << 20}, {2, 0, 0}};
+    for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++) {
+        unsigned left = 0;
+        fresh();
+        hl_spool_config config = config_of(&card, io);
+        CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+        for (unsigned n = 0; n < 30; n++) CHECK(append(&s, n) == HL_OK);
+        uint32_t block = 16 + WRONG[i].place * SEGMENT;
+        hl_put64(card.durable[block] + WRONG[i].at, WRONG[i].value);
+        reseal(block, 28);
+        CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+        for (uint64_t at = 0; hl_spool_next(&s, at, &found) == HL_OK; at = found.next) left++;
+        CHECK(left == 30); /* frames are found without it */
+        for (unsigned n = 100; n < 200; n++) CHECK(append(&s, n) == HL_OK);
+    }
+}
+
+static void odd_gaps_are_dropped_like_others(void) {
+    hl_boot boot = {0, {1}};
+    hl_spool s;
+    hl_found first;
+    uint8_t gap_body[HL_GAP_BYTES];
+    static uint8_t big[5000];
+    hl_gap gap = {.count = 1, .ranges = {{60000, 60001}}, .why = "card-full"};
+    fresh();
+    hl_spool_config config = config_of(&card, io);
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+    hl_header header = {.kind = HL_GAP, .body_bytes = (uint32_t)hl_gap_encode(&gap, gap_body, sizeof gap_body)};
+    CHECK(hl_spool_append(&s, &header, NULL, gap_body) == HL_OK); /* one that does not know when */
+    header = (hl_header){.kind = HL_GAP, .body_bytes = 3};
+    CHECK(hl_spool_append(&s, &header, NULL, big) == HL_OK); /* one that is none */
+    header = (hl_header){.kind = HL_GAP, .body_bytes = sizeof big};
+    CHECK(hl_spool_append(&s, &header, NULL, big) == HL_OK); /* one that is too long to be one */
+    CHECK(hl_spool_next(&s, 0, &first) == HL_OK);
+    for (unsigned n = 0; n < 100; n++) CHECK(append(&s, n) == HL_OK);
+    CHECK(s.drops > 0 && hl_spool_read(&s, &first, 0, big, 10) == HL_END);
+    bool named = false;
+    hl_found found;
+    for (uint64_t at = 0; hl_spool_next(&s, at, &found) == HL_OK; at = found.next) {
+        if (found.header.kind != HL_GAP) continue;
+        CHECK(hl_spool_read(&s, &found, HL_HEADER_BYTES, big, found.header.body_bytes) == HL_OK);
+        CHECK(hl_gap_decode(big, found.header.body_bytes, &gap));
+        for (unsigned i = 0; i < gap.count; i++) named |= gap.ranges[i].first <= 60000 && gap.ranges[i].last >= 60001;
+    }
+    CHECK(named);
+}
+
+static void what_has_no_room_is_told(void) {
+    hl_boot boot = {0, {1}};
+    hl_spool s, narrow;
+    hl_found found;
+    fresh();
+    hl_spool_config config = config_of(&card, io), second = config;
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+    hl_header header = {.kind = HL_AUDIO, .body_bytes = 3000};
+    CHECK(hl_spool_append(&s, &header, NULL, card.durable[0]) == HL_OK && hl_spool_next(&s, 0, &found) == HL_OK);
+    second.base = REGION;
+    second.blocks = 16 + 4 * 8;
+    second.segment_blocks = 8;
+    second.failed = NULL;
+    CHECK(hl_spool_open(&narrow, &second, &boot) == HL_OK && hl_spool_copy(&narrow, &s, &found, "x") == HL_TOO_BIG);
+    second.least_sequence = HL_MAX_SEQUENCE - 10; /* no numbers are left */
+    second.failed = &failures;
+    memset(card.durable[REGION], 0, HL_BLOCK);
+    memset(card.durable[REGION + 8], 0, HL_BLOCK);
+    CHECK(hl_spool_open(&narrow, &second, &boot) == HL_OK);
+    header.body_bytes = 2;
+    CHECK(hl_spool_append(&narrow, &header, NULL, card.durable[0]) == HL_BAD_SEQUENCE);
+    header.meta_bytes = HL_MAX_META_BYTES + 1;
+    CHECK(hl_spool_append(&narrow, &header, NULL, card.durable[0]) == HL_TOO_BIG);
+}
+
+static void a_record_joined_to_a_newer_mark_is_told(void) {
+    hl_boot boot = {0, {1}};
+    hl_spool s;
+    hl_found found;
+    fresh();
+    hl_spool_config config = config_of(&card, io);
+    CHECK(hl_spool_open(&s, &config, &boot) == HL_OK && append(&s, 1) == HL_OK);
+    CHECK(hl_spool_next(&s, 0, &found) == HL_OK && hl_spool_verify(&s, &found) == HL_OK);
+    found.crc ^= 1;
+    CHECK(hl_spool_verify(&s, &found) == HL_BAD_CRC);
+}
+
 const test_case TESTS_SPOOL[] = {
+    {"spool: an error at any access of the card loses nothing", an_error_at_any_access_of_the_card_loses_nothing},
+    {"spool: a cursor that cannot be is no cursor", a_cursor_that_cannot_be_is_no_cursor},
+    {"spool: spans that cannot be are mended", spans_that_cannot_be_are_mended},
+    {"spool: an old cursor finds every segment that was begun since",
+     an_old_cursor_finds_every_segment_that_was_begun_since},
+    {"spool: a segment that is not of this log is none", a_segment_that_is_not_of_this_log_is_none},
+    {"spool: odd gaps are dropped like others", odd_gaps_are_dropped_like_others},
+    {"spool: what has no room is told", what_has_no_room_is_told},
+    {"spool: a record joined to a newer mark is told", a_record_joined_to_a_newer_mark_is_told},
     {"spool: records come back in order over many reboots", records_come_back_in_order_over_many_reboots},
     {"spool: a power cut before every write loses nothing", a_power_cut_before_every_write_loses_nothing},
     {"spool: failing writes lose no committed record", failing_writes_lose_no_committed_record},
