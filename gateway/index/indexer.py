@@ -241,7 +241,8 @@ class Held:
         if dimensions > _WHOLE:
             random = np.random.default_rng(zlib.crc32(space.encode()))
             self._projection = random.standard_normal((dimensions, _PROJECTED), dtype=np.float32)
-        self.exact = Exact(space, dimensions if self._projection is None else _PROJECTED)
+        whole = self._projection is None
+        self.exact = Exact(space, dimensions if whole else _PROJECTED, signs=whole)
 
     def take(self, rows: list[vectors.Row]) -> None:
         """Keep these; ones of another length are left out. Blocks: call it in the index's thread."""

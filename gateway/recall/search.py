@@ -1,7 +1,7 @@
 """Search: filters first, then words and meaning fused, each hit with its reasons.
 
 One read finds what passes the filters and answers to the words; the meaning of the query is worked out at the same
-time; one thread compares it with every vector that passed; a last read re-scores the best with their float32 vectors,
+time; a second read compares it with the vectors of all that passed, re-scores the best with their float32 vectors,
 orders, counts and fetches one page. Every read goes through `policy.visible`.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -20,7 +20,7 @@ from gateway import metrics
 from gateway.entities import Memory, Viewer
 from gateway.errors import HearthlogError
 from gateway.index.indexer import Held, Index
-from gateway.index.vectors import ABSENT, Floats, Ids, Near, from_bytes, top
+from gateway.index.vectors import ABSENT, LOOKED_AT, Floats, Ids, Near, from_bytes, top
 from gateway.policy import Sql, visible
 from gateway.recall import counts, paging, rank
 from gateway.recall.answer import Answer, Drop, Hit, Query
@@ -120,23 +120,24 @@ class Search:
             )
             meaning_ = tasks.create_task(self._meaning(asked.rest), name="search-meaning")
         found, meaning = reading_.result(), meaning_.result()
-        scored = await self._scored(found, meaning)
-        return await self._db.read(lambda c: self._page(c, seen, asked, place, scored))
+        scored = await self._by_large_index(found, meaning)
+        return await self._db.read(
+            lambda c: self._page(c, seen, asked, place, scored or _scored(found, meaning, asked))
+        )
 
-    async def _scored(self, found: Candidates, meaning: Meaning) -> Scored:
-        """Compare with what passed the filters: exactly, or by the large index where that would take too long."""
-        if meaning.vector is None or meaning.held is None:
-            return Scored(found, meaning, None)
+    async def _by_large_index(self, found: Candidates, meaning: Meaning) -> Scored | None:
+        """Compare with what passed the filters, where doing it here would take too long and the index is sure."""
         keeper = self._index.keeper
-        if len(found.rows) > self._index.exact_up_to and keeper is not None and keeper.good:
-            try:
-                nearest = await keeper.nearest(meaning.vector, limit=_OVERSAMPLE * rank.MEANING_HITS)
-            except HearthlogError:
-                nearest = []
-            near = await self._among(found, meaning.held, meaning.vector, nearest)
-            if near is not None:
-                return Scored(found, meaning, near, approximate=True)
-        return Scored(found, meaning, await self._cosines(meaning.held, meaning.vector, found.rows.ids))
+        if meaning.vector is None or meaning.held is None or keeper is None or not keeper.good:
+            return None
+        if len(found.rows) <= self._index.exact_up_to:
+            return None
+        try:
+            nearest = await keeper.nearest(meaning.vector, limit=_OVERSAMPLE * rank.MEANING_HITS)
+        except HearthlogError:
+            return None
+        near = await self._among(found, meaning.held, meaning.vector, nearest)
+        return None if near is None else Scored(found, meaning, near, approximate=True)
 
     async def _among(self, found: Candidates, held: Held, vector: Floats, nearest: list[Near]) -> Floats | None:
         """The neighbours that passed the filters, and every word hit; None when too few of them passed to be sure."""
@@ -203,7 +204,7 @@ class Search:
         places = ranked.places[chosen]
         ids = rows.ids[places].tolist()
         memories = reading.by_ids(connection, ids, seen, self._shelf)
-        why = reasons(memories, asked, _values(found, near, places.tolist()))
+        why = reasons(memories, asked, _values(connection, scored, places))
         index_of = dict(zip(ids, chosen.tolist(), strict=True))
         items = tuple(
             Hit(memory, round(float(ranked.scores[at]), 6), why[memory.capture.id], bool(ranked.weak[at]))
@@ -239,14 +240,35 @@ class Scored:
     approximate: bool = False
 
 
-def _values(found: Candidates, near: Floats | None, places: Sequence[int]) -> dict[int, tuple[float, float | None]]:
-    """capture → (share of words, cosine)."""
+def _scored(found: Candidates, meaning: Meaning, asked: Parsed) -> Scored:
+    """Compare with what passed the filters: closely with all that can come to the front of a list that is made."""
+    if meaning.vector is None or meaning.held is None:
+        return Scored(found, meaning, None)
+    wanted = found.in_devices & found.in_kinds
+    groups = [wanted, wanted & (found.words > 0)]
+    if asked.query.devices:
+        groups.append(found.in_kinds)  # the facet of devices leaves its own filter out, and so on
+    if asked.query.kinds:
+        groups.append(found.in_devices)
+    vector = meaning.held.seen(meaning.vector[None, :])[0]
+    return Scored(found, meaning, meaning.held.exact.closely(vector, found.rows.ids, groups))
+
+
+def _values(connection: Connection, scored: Scored, places: Ids) -> dict[int, tuple[float, float | None]]:
+    """capture → (share of words, cosine) of the rows at `places`, that of hits far down the list too."""
+    found, near = scored.found, scored.near
+    ids = found.rows.ids[places].tolist()
+    cosines: dict[int, float] = {}
+    if near is not None:
+        cosines = {number: float(near[at]) for number, at in zip(ids, places.tolist(), strict=True)}
+        far = [number for number, cosine in cosines.items() if ABSENT < cosine < LOOKED_AT]
+        cosines |= _exact(connection, scored.meaning, far)
     return {
-        int(found.rows.ids[at]): (
+        number: (
             round(float(found.words[at]), 4),
-            round(float(near[at]), 4) if near is not None and near[at] > -1.5 else None,
+            round(cosines[number], 4) if cosines.get(number, ABSENT) > LOOKED_AT else None,
         )
-        for at in places
+        for number, at in zip(ids, places.tolist(), strict=True)
     }
 
 
@@ -258,11 +280,18 @@ def _key(connection: Connection, place: paging.Place | None) -> rank.Key | None:
 
 def _rescore(connection: Connection, scored: Scored, best: Ids) -> None:
     """Put the float32 cosines of the rows at `best` in the place of the int8 ones."""
-    held, vector, near = scored.meaning.held, scored.meaning.vector, scored.near
-    assert held is not None and vector is not None and near is not None
+    assert scored.near is not None
     ids = scored.found.rows.ids[best].tolist()
-    exact = _rescored(connection, held, vector, ids)
-    near[best] = [exact.get(number, float(near[at])) for number, at in zip(ids, best.tolist(), strict=True)]
+    exact = _exact(connection, scored.meaning, ids)
+    scored.near[best] = [
+        exact.get(number, float(scored.near[at])) for number, at in zip(ids, best.tolist(), strict=True)
+    ]
+
+
+def _exact(connection: Connection, meaning: Meaning, ids: list[int]) -> dict[int, float]:
+    if not ids or meaning.held is None or meaning.vector is None:
+        return {}
+    return _rescored(connection, meaning.held, meaning.vector, ids)
 
 
 def _rescored(connection: Connection, held: Held, vector: Floats, ids: list[int]) -> dict[int, float]:

@@ -58,14 +58,13 @@ async def _run(path: Path, made: corpus.Corpus, viewer: Viewer, rounds: int) -> 
     number = {text: n for n, text in enumerate(_QUERIES)}
 
     async def embed(text: str) -> bytes:
-        return made.query_vector(number[text]).astype("<f4").tobytes()
+        return made.query_vector(number[text] if text in number else _number(text)).astype("<f4").tobytes()
 
     opened = time.perf_counter()
     async with Database(path) as db, Index(db) as index:
         ready_s = time.perf_counter() - opened
         search = Search(db, index, embed=embed, place=Place("UTC", lambda: corpus.START_US + 300 * _DAY_US))
         took: dict[str, list[float]] = {}
-        recall: list[float] = []
         await search.find(viewer, Query("parcel", parse=False))
         for round_ in range(rounds):
             for n, text in enumerate(_QUERIES):
@@ -77,9 +76,7 @@ async def _run(path: Path, made: corpus.Corpus, viewer: Viewer, rounds: int) -> 
                 start = time.perf_counter()
                 await search.find(viewer, Query(parse=False))
                 took.setdefault("newest first", []).append((time.perf_counter() - start) * 1_000)
-        for n in range(100):
-            vector = made.query_vector(n)
-            recall.append(await _recall(index, made, vector))
+        recall = [await _recall(search, made, viewer, n) for n in range(100)]
         every = [value for values in took.values() for value in values]
         return {
             "memories": made.count,
@@ -93,15 +90,17 @@ async def _run(path: Path, made: corpus.Corpus, viewer: Viewer, rounds: int) -> 
         }
 
 
-async def _recall(index: Index, made: corpus.Corpus, vector: np.ndarray) -> float:
-    """Of the exact ten nearest, how many are among ours: int8 picks a hundred, float32 orders them, as in a search."""
-    held = index.held(corpus.SPACE)
-    assert held is not None
-    picked = [near.capture_id for near in await held.exact.nearest(vector, limit=100)]
-    exact = made.vectors @ vector
-    found = sorted(picked, key=lambda number: -exact[number - 1])[:10]
+async def _recall(search: Search, made: corpus.Corpus, viewer: Viewer, n: int) -> float:
+    """Of the exact ten nearest, how many are the ten that a search by meaning alone answers with."""
+    exact = made.vectors @ made.query_vector(n)
+    answer = await search.find(viewer, Query(f"qzx{n}", limit=10, folded=True, parse=False))
     best = np.argpartition(exact, -10)[-10:] + 1
-    return len(set(found) & set(best.tolist())) / 10
+    return len({hit.memory.capture.id for hit in answer.items} & set(best.tolist())) / 10
+
+
+def _number(text: str) -> int:
+    """Of a text that no caption holds: the number of its seeded vector."""
+    return int(text.removeprefix("qzx"))
 
 
 async def _prepare(path: Path) -> Viewer:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.errors import HearthlogError
 from gateway.index.indexer import Held
-from gateway.index.vectors import ABSENT, Exact, Floats, from_bytes, quantise, top
+from gateway.index.vectors import ABSENT, LOOKED_AT, Exact, Floats, from_bytes, quantise, top
 
 DIMENSIONS = 384
 
@@ -53,6 +53,54 @@ def test_what_has_no_vector_is_absent_and_never_on_top(exact: Exact) -> None:
     cosines = exact.cosines(unit(1)[0], asked)
     assert (cosines == ABSENT).tolist() == [True, False, True, True]
     assert top(cosines, asked, 10).tolist() == [1]
+
+
+def around(centres: Floats, count: int, *, spread: float = 0.9) -> Floats:
+    """Unit vectors around given ones, as captions lie around what they speak of."""
+    which = np.random.default_rng(5).integers(0, len(centres), count)
+    vectors = centres[which] + np.float32(spread) * unit(count, seed=8)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_a_first_look_keeps_the_nearest_of_every_group(exact: Exact) -> None:
+    centres, ids = unit(300), np.arange(1, 20_001, dtype=np.int64)
+    vectors = around(centres, len(ids))
+    exact.insert(ids, vectors)
+    few = np.zeros(len(ids), bool)
+    few[::50] = True
+    for query in centres[:5]:
+        found = exact.closely(query, ids, [~few, few], limit=600)
+        assert 600 <= np.count_nonzero(found > LOOKED_AT) < 3_000
+        for group in (few, ~few):
+            true = np.argsort(np.where(group, -(vectors @ query), 9))[:10]
+            assert np.isin(true, top(np.where(group, found, np.float32(ABSENT)), ids, 30)).mean() >= 0.97
+
+
+def test_what_was_not_looked_at_closely_comes_after_all_that_was(exact: Exact) -> None:
+    vectors = unit(8_000)
+    exact.insert(np.arange(1, 8_001), vectors)
+    ids = np.arange(1, 8_101, dtype=np.int64)
+    found = exact.closely(vectors[3], ids, [np.ones(len(ids), bool)], limit=500)
+    close, rough = found > LOOKED_AT, (found < LOOKED_AT) & (found > ABSENT)
+    np.testing.assert_allclose(found[close], exact.cosines(vectors[3], ids)[close], atol=1e-6)
+    assert close[3] and rough.sum() == 8_000 - close.sum() and (found[8_000:] == ABSENT).all()
+    assert np.corrcoef(found[rough], exact.cosines(vectors[3], ids)[rough])[0, 1] > 0.5
+
+
+def test_equal_vectors_are_never_cut_apart(exact: Exact) -> None:
+    exact.insert(np.arange(1, 9_001), np.repeat(unit(9), 1_000, axis=0))
+    found = exact.closely(unit(9)[4], exact.ids(), [np.ones(9_000, bool)], limit=10)
+    assert (found[4_000:5_000] > 0.99).all()
+
+
+def test_signs_go_and_grow_with_their_vectors(exact: Exact) -> None:
+    vectors = unit(12_000)
+    exact.insert(np.arange(1, 12_001), vectors)
+    exact.remove(np.arange(1, 3_001))
+    exact.insert(np.arange(12_001, 13_001), vectors[:1_000])
+    ids = exact.ids()
+    found = exact.closely(vectors[500], ids, [np.ones(len(ids), bool)], limit=100)
+    assert ids[top(found, ids, 1)[0]] == 12_501
 
 
 def test_it_grows_and_ids_may_come_in_any_order(exact: Exact) -> None:
