@@ -20,6 +20,8 @@ import pytest
 MODELS = "HEARTHLOG_TEST_MODELS"
 MEDIA = "HEARTHLOG_TEST_MEDIA"
 _EXCUSED = re.compile(rf"{MODELS}|{MEDIA}|^(Skipped: )?this (machine|kernel)\b")
+_IN_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 512 << 20
 _SYSTEM_PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 """Debian keeps daemons where an ordinary PATH does not look."""
 
@@ -42,6 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     hypothesis.settings.load_profile("fuzz" if config.getoption("--fuzz") else "check")
+    if config.option.markexpr == "not slow" and _has_room(_IN_MEMORY):
+        # Each house makes 257 folders and syncs what it writes. What that costs says nothing about the code, and what
+        # survives a cut is tested on a real disk, by the slow tests and `make fault`.
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -79,6 +85,10 @@ def _strict(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"{reason}\nCI=true: a skip is a failure"
     return report
+
+
+def _has_room(folder: Path) -> bool:
+    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > _ROOM_BYTES
 
 
 def _program(name: str) -> Path:

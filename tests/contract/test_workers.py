@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from gateway.entities import BlobRef, Priority
 from gateway.errors import HearthlogError, ModelMissing, NotFound, Rejected, Unreadable, WorkerFailed
@@ -27,16 +28,23 @@ assert _spec is not None and _spec.loader is not None
 house = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(house)
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 BUILT_IN = ("pixels", "thumbnail")
 
 
-@pytest.fixture(params=["processes", "twin"])
-async def workers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Workers]:
-    if request.param == "twin":
-        yield TwinWorkers(missing=("asr",))
-        return
-    async with open_workers(Models(tmp_path)) as real:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def processes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[inference.ProcessWorkers]:
+    """One pool for every test that leaves it as it was: a process's start is most of what these tests cost."""
+    async with open_workers(Models(tmp_path_factory.mktemp("home"))) as real:
         yield real
+
+
+@pytest.fixture(params=["processes", "twin"])
+def workers(request: pytest.FixtureRequest) -> Workers:
+    if request.param == "twin":
+        return TwinWorkers(missing=("asr",))
+    real: Workers = request.getfixturevalue("processes")
+    return real
 
 
 @pytest.fixture
@@ -80,7 +88,7 @@ async def test_what_cannot_be_decoded_is_unreadable_and_disturbs_nothing(
 
 
 async def test_a_blob_that_is_gone_is_not_found(workers: Workers, seal: Callable[[bytes], BlobRef]) -> None:
-    blob = seal(house.picture())
+    blob = seal(house.picture(seed=7))  # of which the pool remembers nothing yet
     Path(blob.path).unlink()
     with pytest.raises(NotFound):
         await workers.run("thumbnail", blob)
@@ -124,35 +132,28 @@ async def turns(reached: Callable[[], bool]) -> None:
     raise AssertionError("it never happened")
 
 
-@pytest.fixture
-async def processes(tmp_path: Path) -> AsyncIterator[inference.ProcessWorkers]:
-    async with open_workers(Models(tmp_path)) as real:
-        yield real
-
-
 def slot_of(workers: Workers, name: str) -> inference.SlotStatus:
     return next(each for each in workers.status() if each.slot == name)
 
 
 @pytest.mark.slow
-async def test_a_killed_worker_comes_back_and_the_others_stay(
-    processes: inference.ProcessWorkers, seal: Callable[[bytes], BlobRef]
-) -> None:
+async def test_a_killed_worker_comes_back_and_the_others_stay(tmp_path: Path, seal: Callable[[bytes], BlobRef]) -> None:
     blob = seal(house.picture())
-    await processes.run("pixels", blob)
-    await processes.run("thumbnail", blob, params={"width_px": 64})
-    look, thumb = slot_of(processes, "look"), slot_of(processes, "thumb")
-    assert look.pid and thumb.pid and thumb.tasks == ("thumbnail",) and thumb.rss_bytes > 1 << 20
-    os.kill(thumb.pid, signal.SIGSTOP)
-    running = asyncio.ensure_future(processes.run("thumbnail", blob))
-    await turns(lambda: slot_of(processes, "thumb").busy)
-    os.kill(thumb.pid, signal.SIGKILL)
-    with pytest.raises(WorkerFailed) as failed:
-        await running
-    assert failed.value.code == "died"
-    assert (await processes.run("thumbnail", blob)).data["jpeg"]
-    assert slot_of(processes, "thumb").restarts == 1
-    assert slot_of(processes, "look").pid == look.pid
+    async with open_workers(Models(tmp_path)) as own:
+        await own.run("pixels", blob)
+        await own.run("thumbnail", blob, params={"width_px": 64})
+        look, thumb = slot_of(own, "look"), slot_of(own, "thumb")
+        assert look.pid and thumb.pid and thumb.tasks == ("thumbnail",) and thumb.rss_bytes > 1 << 20
+        os.kill(thumb.pid, signal.SIGSTOP)
+        running = asyncio.ensure_future(own.run("thumbnail", blob))
+        await turns(lambda: slot_of(own, "thumb").busy)
+        os.kill(thumb.pid, signal.SIGKILL)
+        with pytest.raises(WorkerFailed) as failed:
+            await running
+        assert failed.value.code == "died"
+        assert (await own.run("thumbnail", blob)).data["jpeg"]
+        assert slot_of(own, "thumb").restarts == 1
+        assert slot_of(own, "look").pid == look.pid
 
 
 async def test_a_worker_that_hangs_is_killed_at_its_deadline(tmp_path: Path, seal: Callable[[bytes], BlobRef]) -> None:
@@ -262,7 +263,7 @@ async def test_heavy_libraries_load_only_where_they_are_needed(
         assert not any(name in maps for name in ("onnxruntime", "scipy", "cv2", "litert"))
 
 
-def test_the_twin_speaks_of_every_task_that_we_have() -> None:
+async def test_the_twin_speaks_of_every_task_that_we_have() -> None:
     twin = TwinWorkers()
     tasks = {manifest.task for manifest in read_manifests().values()}
     assert all(twin.provenance(task).model for task in tasks)
