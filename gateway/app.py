@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from gateway.accounts import Accounts
+from gateway.cameras import Cameras
 from gateway.config import Settings, zone_name
 from gateway.devices import Devices
 from gateway.entities import Priority
@@ -106,6 +107,7 @@ class Gateway:
     spool: Spool
     gate: Gate
     ingest: MqttIngest
+    cameras: Cameras
     dating: Dating
     index: Index
     runner: Runner
@@ -126,6 +128,7 @@ class Gateway:
         for job in self.upkeep:
             tasks.keep(type(job).__name__.lower(), job.run)
         tasks.keep("mqtt", self.ingest.run)
+        tasks.keep("cameras", self.cameras.run)
 
 
 @contextlib.asynccontextmanager
@@ -154,6 +157,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         gate = Gate(spool, dating, _gate_settings(settings, zone), now_us=now_us)
         times = Times(now_us=now_us, synchronised=lambda: synchronised(settings.clock.trust))
         ingest = MqttIngest(gate, db, settings.mqtt, times=times)
+        cameras = Cameras(db, settings.mqtt, clock=now_us, zone=zone)
+        await cameras.look()
         retention = Retention(db, folder, settings.home, settings.storage, now_us)
         index = await stack.enter_async_context(Index(db, folder=settings.home / "index" / "chroma"))
         search = Search(db, index, embed=_embedder(workers), place=Place(zone, now_us), shelf=shelf)
@@ -181,6 +186,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             accounts=Accounts(db, keyring.secret("accounts"), now_us),
             memories=Memories(db, shelf=shelf, spool=spool, search=search, clock=now_us, zone=zone),
             devices=Devices(db, clock=now_us, zone=zone),
+            cameras=cameras,
             health=watch,
             workers=workers,
             clock=now_us,
@@ -193,7 +199,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             Bin(db, folder, settings.storage.bin_days, now_us),
             NewModels(models, workers, spool, steps, now_us),
         )
-        yield Gateway(db, spool, gate, ingest, dating, index, runner, watch, models, parts, upkeep, troubles)
+        yield Gateway(db, spool, gate, ingest, cameras, dating, index, runner, watch, models, parts, upkeep, troubles)
 
 
 async def serve(settings: Settings, *, say: Callable[[str], None]) -> None:

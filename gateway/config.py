@@ -41,6 +41,10 @@ class Mqtt:
     client_id: str = "hearthlog-gateway"
     unknown_devices: Literal["auto", "accept", "refuse"] = "auto"
     """What to do with a frame of a device nobody added. auto: accept from a loopback broker, else refuse."""
+    control: Literal["auto", "off"] = "auto"
+    """Whether the gateway gives cameras their credentials, by Mosquitto's dynamic security where the broker has it."""
+    device_url: str = ""
+    """Where paired cameras find the broker: mqtts://host:8883. Empty: this box's address, port 8883, TLS."""
     credit: int = 8
     """Most records a device may have in flight."""
     receive_maximum: int = 4

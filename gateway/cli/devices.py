@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
+from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.client import Request, ask
+from gateway.cli.client import Request, ask, call
+from gateway.errors import NotFound
+
+if TYPE_CHECKING:
+    from gateway.entities import Json
+
+_LOOK_S = 1.0
 
 
 @click.group()
@@ -26,7 +34,7 @@ def list_(as_json: bool) -> None:
         look = f"  {each['look']}" if each["look"] else ""
         click.echo(f"{each['id']:<16} {each['state']:<7} {each['frames_today']:>6} today  {each['name']}{look}")
     if not found["items"]:
-        click.echo("No camera yet. One that publishes to hearthlog/v1/NAME/up/jpeg appears here by itself.")
+        click.echo("No camera yet. `hearthlog devices pair` lets one in.")
 
 
 @devices.command()
@@ -40,6 +48,84 @@ def add(device: str, name: str | None, room: str | None, privacy: str | None, as
     given = {"id": device, "name": name, "room": room, "privacy": privacy}
     made = ask(Request("POST", "/devices", body={key: value for key, value in given.items() if value is not None}))
     click.echo(json.dumps(made, ensure_ascii=False) if as_json else f"{made['name']} publishes to {made['topic']}")
+
+
+@devices.command()
+@click.option("--address", default="", help="host or host:port under which cameras reach this box.")
+@click.option("--wait/--no-wait", default=True, help="Stay until the camera came in or the window is over.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def pair(address: str, wait: bool, as_json: bool) -> None:
+    """Let one camera in: shows a code for five minutes, as text and as a QR code."""
+    window = _running(Request("POST", "/devices/pair", body={"address": address} if address else {}))
+    if as_json:
+        click.echo(json.dumps(window, ensure_ascii=False))
+    else:
+        _show(window)
+    if not wait:
+        return
+    try:
+        while window["state"] == "open":
+            time.sleep(_LOOK_S)
+            window = _running(Request("GET", "/devices/pair"))
+    except KeyboardInterrupt:
+        _running(Request("DELETE", "/devices/pair"))
+        raise
+    if as_json:
+        click.echo(json.dumps(window, ensure_ascii=False))
+    elif window["state"] == "paired":
+        click.echo(f"{window['device']} is in. Name it: hearthlog devices change {window['device']} --name NAME")
+    if window["state"] != "paired":
+        raise NotFound("no camera came in and this code is over", hint="hearthlog devices pair makes a new one")
+
+
+@devices.command()
+@click.argument("device")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def revoke(device: str, yes: bool) -> None:
+    """Put a camera out: it is disconnected at once and its password opens nothing. What it took stays."""
+    if not yes:
+        click.confirm(f"Put {device} out? To come back it has to be paired again.", abort=True)
+    done = ask(Request("POST", f"/devices/{device}/revoke"))
+    if done["disconnected"]:
+        click.echo(f"{device} is out, and disconnected.")
+    else:
+        click.echo(f"{device} is out. The broker hears of it once the gateway reaches it.")
+
+
+@devices.command()
+@click.argument("device")
+@click.option("--name", default=None, help="What people call it.")
+@click.option("--room", default=None, help="Where it is.")
+@click.option("--privacy", type=click.Choice(["private", "circle", "public"]), default=None, help="Who may see it.")
+def change(device: str, name: str | None, room: str | None, privacy: str | None) -> None:
+    """Name a camera, say where it is and who may see what it takes."""
+    given = {"name": name, "room": room, "privacy": privacy}
+    body = {key: value for key, value in given.items() if value is not None}
+    made = ask(Request("PATCH", f"/devices/{device}", body=body))
+    click.echo(f"{made['name']} in {made['room']}, {made['privacy']}")
+
+
+def _show(window: Json) -> None:
+    import segno
+
+    code = window["code"]
+    segno.make(window["text"], error="m").terminal(compact=True, border=2)
+    click.echo(f"Code         {code[:4]}-{code[4:]}")
+    click.echo(f"Address      {window['address']}")
+    if window["fingerprint"]:
+        click.echo(f"Fingerprint  {window['fingerprint']}")
+    click.echo(f"Text         {window['text']}")
+    click.echo("One camera, once. The code stops working after 5 minutes or 5 wrong tries. Ctrl-C stops pairing.")
+
+
+def _running(request: Request) -> Json:
+    """Raises NotFound without a running gateway: nobody would be there when the camera asks."""
+    from gateway.config import load
+
+    answered = call(load().home, request)
+    if answered is None:
+        raise NotFound("no gateway is running, so no camera could come in", hint="hearthlog serve")
+    return answered
 
 
 COMMAND = devices

@@ -34,6 +34,13 @@ def _missing_models(db: Database) -> None:
     )
 
 
+@_steps(name="003_cameras")
+def _cameras(db: Database) -> None:
+    for statement in _CAMERAS.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
 _ROAD = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -307,4 +314,54 @@ CREATE TABLE cursor(name TEXT PRIMARY KEY, epoch TEXT NOT NULL, sequence INTEGER
 CREATE VIRTUAL TABLE words USING fts5(
   caption, text, transcript, tags, tokenize = 'porter unicode61 remove_diacritics 2'
 )
+"""
+
+_CAMERAS = """
+CREATE TABLE camera(
+  device TEXT PRIMARY KEY REFERENCES device(id),
+  hardware TEXT NOT NULL,
+  board TEXT NOT NULL,
+  firmware TEXT NOT NULL,
+  secret BLOB,
+  paired_by TEXT NOT NULL REFERENCES person(id),
+  paired_at_us INTEGER NOT NULL,
+  revoked_at_us INTEGER,
+  tuning TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX camera_hardware ON camera(hardware);
+
+CREATE TABLE command(
+  id TEXT PRIMARY KEY,
+  device TEXT NOT NULL REFERENCES camera(device),
+  cmd TEXT NOT NULL,
+  args TEXT NOT NULL,
+  person TEXT NOT NULL,
+  at_us INTEGER NOT NULL,
+  expires_us INTEGER NOT NULL,
+  answered_at_us INTEGER,
+  ok INTEGER,
+  code TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX command_device ON command(device, at_us);
+
+CREATE TABLE audit(
+  id INTEGER PRIMARY KEY,
+  at_us INTEGER NOT NULL,
+  event TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  person TEXT NOT NULL,
+  device TEXT NOT NULL,
+  place TEXT NOT NULL,
+  about TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE firmware(
+  board TEXT NOT NULL,
+  version TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  sha256 TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  added_at_us INTEGER NOT NULL,
+  PRIMARY KEY (board, version)
+) STRICT
 """

@@ -11,7 +11,20 @@ from aiohttp import hdrs, web
 
 from gateway.errors import HearthlogError
 from gateway.web import auth, sse
-from gateway.web.api import devices, events, incoming, jobs, media, memories, people, probes, search, session, timeline
+from gateway.web.api import (
+    devices,
+    events,
+    incoming,
+    jobs,
+    media,
+    memories,
+    pairing,
+    people,
+    probes,
+    search,
+    session,
+    timeline,
+)
 from gateway.web.media import THUMBS, Thumbs
 from gateway.web.openapi import document
 from gateway.web.page import DRAWING, STATIC, Handler, Page, open_drawing, render
@@ -28,6 +41,7 @@ ROUTES: tuple[Route, ...] = (
     *media.ROUTES,
     *search.ROUTES,
     *timeline.ROUTES,
+    *pairing.ROUTES,
     *devices.ROUTES,
     *jobs.ROUTES,
     *incoming.ROUTES,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.accounts import Accounts
+from gateway.cameras import Cameras
 from gateway.config import Settings
 from gateway.devices import Devices
 from gateway.entities import Viewer
@@ -32,6 +33,8 @@ class Parts:
     """Now, in microseconds since 1970 UTC."""
     unready: Callable[[], Sequence[str]]
     """Why the box is not ready yet, as sentences; empty when it is."""
+    cameras: Cameras | None = None
+    """Pairing, and what cameras are told; absent in a house without a broker."""
     gate: Gate | None = None
     """The way in for files that people bring; absent in a house that takes nothing in."""
     reindex: Callable[[], Awaitable[None]] | None = None

@@ -78,6 +78,19 @@ def ensure(home: Path, names: Names, now: datetime) -> Tls:
     return Tls(folder / "ca.pem", leaf, fingerprint_of(ca))
 
 
+def broker_pem(home: Path, names: Names, now: datetime) -> tuple[bytes, bytes]:
+    """(key, certificate and authority) as PEM for the broker, from the same authority. Blocks. Raises as `ensure`.
+
+    It lasts as long as the authority: nobody would renew it, and cameras go by who signed it.
+    """
+    folder = home / "tls"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    ca, ca_key = _authority(folder, names, now)
+    allowed = Names(names.dns, tuple(each for each in names.addresses if _may_serve(ca, each)))
+    key, leaf = _signed((ca, ca_key), allowed, from_=now - _DAY, to=ca.not_valid_after_utc)
+    return _private(key), leaf + ca.public_bytes(serialization.Encoding.PEM)
+
+
 def context(tls: Tls) -> ssl.SSLContext:
     """For a server. `refresh` puts a renewed certificate into it."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -182,6 +195,13 @@ def _make_authority(folder: Path, names: Names, now: datetime) -> tuple[x509.Cer
 def _make_leaf(
     path: Path, authority: tuple[x509.Certificate, ec.EllipticCurvePrivateKey], names: Names, now: datetime
 ) -> None:
+    key, leaf = _signed(authority, names, from_=now - _DAY, to=now + _LEAF_LASTS)
+    _write(path, _private(key) + leaf, 0o600)
+
+
+def _signed(
+    authority: tuple[x509.Certificate, ec.EllipticCurvePrivateKey], names: Names, *, from_: datetime, to: datetime
+) -> tuple[ec.EllipticCurvePrivateKey, bytes]:
     ca, ca_key = authority
     key = ec.generate_private_key(ec.SECP256R1())
     alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names.dns]
@@ -192,8 +212,8 @@ def _make_leaf(
         .issuer_name(ca.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _DAY)
-        .not_valid_after(now + _LEAF_LASTS)
+        .not_valid_before(from_)
+        .not_valid_after(to)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -202,7 +222,7 @@ def _make_leaf(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    _write(path, _private(key) + leaf.public_bytes(serialization.Encoding.PEM), 0o600)
+    return key, leaf.public_bytes(serialization.Encoding.PEM)
 
 
 def _still_good(path: Path, ca: x509.Certificate, names: Names, now: datetime) -> bool:

@@ -1,0 +1,436 @@
+"""Owning cameras: the door by which one comes in by a code, is told what to do, and is put out again.
+
+`devices` shows how cameras are; what changes who may speak to this home goes through here, and each attempt leaves a
+line in the audit. Order of a pairing: the broker learns the credential, then the row is written, then the camera is
+told: what breaks off in between leaves a credential that nobody has, and the next connection clears it away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from gateway.attempts import Attempts
+from gateway.config import Mqtt
+from gateway.entities import Device, Json, Role, Viewer
+from gateway.errors import ConfigError, Conflict, Forbidden, HearthlogError, NotFound, Rejected, Retryable
+from gateway.ingest.desk import CameraDesk, Control, Heard, Result
+from gateway.ingest.topics import ROOT
+from gateway.pairing import Claim, Grant, Offer, Opener, Pairing
+from gateway.policy import knows_device
+from gateway.store import audit, devices, firmware, paired
+from gateway.store.audit import Line
+from gateway.store.db import Connection, Database
+from gateway.store.firmware import Image
+from gateway.store.paired import Command, Paired
+from gateway.tuning import Tuning
+
+log = logging.getLogger(__name__)
+
+COMMAND_S = 120
+"""How long a command to a camera that is awake may take; one that sleeps hears it when it wakes, so it has longer."""
+SLEEPER_S = 86_400
+_BROKER_PORT = 8883
+_DENIED_EVERY_US = 60_000_000
+_PLACES = 256
+_OFFSET_S = 900.0
+_COMMANDS = frozenset({"identify", "snapshot", "restart", "update", "forget"})
+_ADMINS = frozenset({"update", "forget"})
+_HINTS: dict[Control, str] = {
+    "absent": "This broker has no dynamic security: set it up with `hearthlog broker setup`, or ask for a password by"
+    " hand and set mqtt.control to off",
+    "open": "This broker lets everyone do everything: set its default access to deny, or set it up with"
+    " `hearthlog broker setup`",
+    "off": "mqtt.control is off: this home gives its cameras their passwords by hand",
+    "down": "The broker cannot be reached now",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a camera that came in is told, and nobody after."""
+
+    device: str
+    password: str
+    host: str
+    port: int
+    tls: bool
+    client_id: str
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A paired camera as its page shows it."""
+
+    paired: Paired
+    tuning: Tuning
+    commands: tuple[Command, ...]
+    update: Image | None
+    """A newer firmware than it says it runs; None when there is none, or it never said."""
+
+
+class Cameras:
+    """Made once by the app. `run` keeps the connection to the broker and belongs into a task."""
+
+    def __init__(self, db: Database, settings: Mqtt, *, clock: Callable[[], int], zone: str) -> None:
+        self._db = db
+        self._settings = settings
+        self._clock = clock
+        self._zone = zone
+        self._turn = asyncio.Lock()
+        self._denied_us: dict[str, int] = {}
+        self._attempts = Attempts()
+        self.pairing = Pairing()
+        self.desk = CameraDesk(settings)
+        self.any_paired = False
+        """Whether a camera was ever paired: from then on nobody comes in unasked. Right once `run` began."""
+
+    async def run(self) -> None:
+        """Keep the desk, for ever."""
+        await self.look()
+        async with asyncio.TaskGroup() as group:
+            heard = Heard(self._connected, self._hello, self._result, self._denied)
+            group.create_task(self.desk.run(heard), name="camera-desk")
+            group.create_task(self._follow_zone(), name="camera-zone")
+
+    async def look(self) -> None:
+        """Learn from the database whether anything was ever paired."""
+        self.any_paired = await self._db.read(paired.any_paired)
+
+    async def open_window(self, viewer: Viewer, place: str) -> Offer:
+        """A window for one camera, which will be the viewer's. `place` is `host:port` of this box.
+
+        Raises Forbidden; Conflict (`pairing-impossible`) when this broker gives no credentials, with what helps.
+        """
+        _admin(viewer)
+        if self.desk.control != "ready":
+            raise Conflict("no camera can be paired now", code="pairing-impossible", hint=_HINTS[self.desk.control])
+        offer = self.pairing.open(Opener(viewer.user, place))
+        await self._audit(Line("pairing", "opened", self._clock(), person=viewer.user))
+        return offer
+
+    def window(self, viewer: Viewer) -> Offer | None:
+        """The window as it stands; None when there is none. Raises Forbidden."""
+        _admin(viewer)
+        return self.pairing.offer
+
+    async def close_window(self, viewer: Viewer) -> None:
+        """No window. Raises Forbidden."""
+        _admin(viewer)
+        if self.pairing.offer is not None:
+            self.pairing.close()
+            await self._audit(Line("pairing", "closed", self._clock(), person=viewer.user))
+
+    async def pair(self, claim: Claim, *, peer: str) -> Told:
+        """A camera asks to come in. `peer` is the address it asks from, which may not try for ever.
+
+        Raises Forbidden (`pairing-…`), Retryable (`pairing-later`, `too-many-tries`).
+        """
+        keys = (f"address:{peer}",)
+        self._attempts.check(keys)
+        async with self._turn:
+            try:
+                opener, grant = self.pairing.check(claim)
+                if grant is None:
+                    grant = await self._let_in(claim, opener)
+            except HearthlogError as error:
+                if isinstance(error, Forbidden):
+                    self._attempts.failed(keys)
+                about = f"{claim.board} {claim.hardware}"
+                await self._audit(Line("pairing", error.code, self._clock(), place=peer, about=about))
+                raise
+        host, port, tls = self._broker_of(opener.place)
+        return Told(
+            device=grant.device,
+            password=grant.password,
+            host=host,
+            port=port,
+            tls=tls,
+            client_id=client_id_of(grant.device),
+            root=ROOT,
+        )
+
+    async def revoke(self, viewer: Viewer, device: str) -> bool:
+        """A camera is of this home no more. Its memories stay. False: the broker is told once it is back; until then
+        the gateway refuses what comes. Raises Forbidden, NotFound.
+        """
+        _admin(viewer)
+
+        def write(connection: Connection) -> None:
+            found = paired.get(connection, device)
+            if found is None or found.revoked_at_us is not None:
+                raise NotFound("no such camera is paired")
+            paired.revoke(connection, device, at_us=self._clock())
+
+        async with self._turn:
+            await self._db.write(write)
+            try:
+                await self.desk.dynsec.expel(device)
+                await self.desk.tell(device, "cfg", None, retain=True)
+                outcome = "done"
+            except Retryable:
+                outcome = "later"
+        await self._audit(Line("revoke", outcome, self._clock(), person=viewer.user, device=device))
+        log.info("camera revoked", extra={"device": device, "outcome": outcome})
+        return outcome == "done"
+
+    async def about(self, viewer: Viewer, device: str) -> About | None:
+        """What is known of a paired camera; None for one that never was. Raises NotFound."""
+
+        def read(connection: Connection) -> About | None:
+            row = _known(connection, viewer, device)
+            found = paired.get(connection, device)
+            if found is None:
+                return None
+            newest = firmware.newest(connection, found.board)
+            runs = firmware.order_of(str(row.status.get("firmware", found.firmware)))
+            update = newest if newest is not None and runs and firmware.order_of(newest.version) > runs else None
+            return About(found, Tuning.from_row(found.tuning), tuple(paired.commands(connection, device)), update)
+
+        return await self._db.read(read)
+
+    async def tune(self, viewer: Viewer, device: str, tuning: Tuning) -> About:
+        """Set what a camera does; it hears of it at once, or when it is there again.
+
+        Raises NotFound, Forbidden, Rejected (`bad-tuning`).
+        """
+        tuning.check()
+
+        def write(connection: Connection) -> None:
+            _own(connection, viewer, device)
+            paired.tune(connection, device, tuning.as_row(), at_us=self._clock())
+
+        await self._db.write(write)
+        await self._tell_tuning(device, tuning)
+        found = await self.about(viewer, device)
+        assert found is not None
+        return found
+
+    async def command(self, viewer: Viewer, device: str, cmd: str, *, place: str = "") -> Command:
+        """Ask a camera to do something. Its answer is told in `about`. `place` is needed for `update`.
+
+        Raises NotFound, Forbidden, Rejected (`unknown-command`), Conflict (`no-update`).
+        """
+        if cmd not in _COMMANDS:
+            raise Rejected("a camera knows no such command", code="unknown-command", hint=", ".join(sorted(_COMMANDS)))
+        if cmd in _ADMINS:
+            _admin(viewer)
+        known = await self.about(viewer, device)
+        args: Json = {}
+        if cmd == "update":
+            if known is None or known.update is None:
+                raise Conflict("there is no newer firmware for this camera", code="no-update")
+            args = update_args(device, known.update, place)
+        now_us = self._clock()
+        command = Command(secrets.token_hex(8), device, cmd, args, viewer.user, now_us, now_us)
+
+        def write(connection: Connection) -> Command:
+            row = _own(connection, viewer, device)
+            lasts_s = SLEEPER_S if row.status.get("state") == "asleep" else COMMAND_S
+            made = Command(command.id, device, cmd, args, viewer.user, now_us, now_us + lasts_s * 1_000_000)
+            paired.put_command(connection, made)
+            return made
+
+        made = await self._db.write(write)
+        if cmd in _ADMINS:
+            await self._audit(Line("command", cmd, now_us, person=viewer.user, device=device))
+        await self._send(made)
+        return made
+
+    async def opens(self, device: str, password: str) -> bool:
+        """Whether this is the password of a camera that is paired."""
+        found = await self._db.read(lambda c: paired.get(c, device))
+        known = found.secret if found is not None and found.secret is not None else bytes(32)
+        return hmac.compare_digest(hashlib.sha256(password.encode()).digest(), known)
+
+    async def image_for(self, device: str) -> Image | None:
+        """The newest firmware for a camera's board."""
+
+        def read(connection: Connection) -> Image | None:
+            found = paired.get(connection, device)
+            return firmware.newest(connection, found.board) if found is not None else None
+
+        return await self._db.read(read)
+
+    async def lines(self, viewer: Viewer) -> list[Line]:
+        """The newest lines of the audit. Raises Forbidden."""
+        _admin(viewer)
+        return await self._db.read(audit.newest)
+
+    async def _let_in(self, claim: Claim, opener: Opener) -> Grant:
+        device = await self._db.read(lambda c: _device_for(c, claim.hardware))
+        password = secrets.token_urlsafe(32)
+        now_us = self._clock()
+        try:
+            await self.desk.dynsec.admit(device, password=password, client_id=client_id_of(device))
+        except Retryable as error:
+            raise Retryable("the broker could not be told", code="pairing-later", retry_ms=2_000) from error
+        camera = Paired(
+            device=device,
+            hardware=claim.hardware,
+            board=claim.board,
+            firmware=claim.firmware,
+            secret=hashlib.sha256(password.encode()).digest(),
+            paired_by=opener.person,
+            paired_at_us=now_us,
+            revoked_at_us=None,
+            tuning={},
+        )
+
+        def write(connection: Connection) -> None:
+            paired.put(connection, camera)
+            line = Line("pairing", "done", now_us, person=opener.person, device=device, about=claim.hardware)
+            audit.write(connection, line)
+
+        await self._db.write(write)
+        self.any_paired = True
+        grant = Grant(claim.nonce, claim.hardware, device, password)
+        self.pairing.settle(grant)
+        log.info("camera paired", extra={"device": device})
+        return grant
+
+    async def _connected(self) -> None:
+        """Clear away at the broker what is paired no more, and tell every camera its settings again."""
+        found = await self._db.read(paired.all_of)
+        current = {each.device for each in found if each.secret is not None}
+        if self.desk.control == "ready":
+            async with self._turn:
+                for device in sorted(await self.desk.dynsec.admitted() - current):
+                    await self.desk.dynsec.expel(device)
+                    await self._audit(Line("revoke", "cleared", self._clock(), device=device))
+        for each in found:
+            if each.secret is not None and each.tuning:
+                await self._tell_tuning(each.device, Tuning.from_row(each.tuning))
+
+    async def _hello(self, device: str) -> None:
+        """It is there again: what it was asked while it was not is asked now."""
+        for command in await self._db.read(lambda c: paired.open_commands(c, device, now_us=self._clock())):
+            await self._send(command)
+
+    async def _result(self, device: str, result: Result) -> None:
+        at_us = self._clock()
+        await self._db.write(
+            lambda c: paired.answer_command(c, device, result.command, result=(result.ok, result.code), at_us=at_us)
+        )
+
+    async def _denied(self, place: str) -> None:
+        now_us = self._clock()
+        if now_us - self._denied_us.get(place, -_DENIED_EVERY_US) < _DENIED_EVERY_US:
+            return  # one that tries again and again is one line a minute
+        if len(self._denied_us) >= _PLACES:
+            self._denied_us.clear()
+        self._denied_us[place] = now_us
+        await self._audit(Line("broker", "not-authorised", now_us, place=place))
+
+    async def _send(self, command: Command) -> None:
+        ttl_ms = max(0, (command.expires_us - self._clock()) // 1_000)
+        payload: Json = {
+            "id": command.id,
+            "cmd": command.cmd,
+            "args": command.args,
+            "expires_us": command.expires_us,
+            "ttl_ms": ttl_ms,
+        }
+        try:
+            await self.desk.tell(command.device, "cmd", payload)
+        except Retryable:
+            log.info("command waits for the broker", extra={"device": command.device})
+
+    async def _tell_tuning(self, device: str, tuning: Tuning) -> None:
+        try:
+            await self.desk.tell(device, "cfg", tuning.on_wire(self._zone, self._clock()), retain=True)
+        except Retryable:
+            log.info("settings wait for the broker", extra={"device": device})  # told when it is back
+
+    async def _follow_zone(self) -> None:
+        """Quiet hours are the home's, the wire's are UTC: told again when the clocks change."""
+        before = Tuning(quiet=(0, 1)).on_wire(self._zone, self._clock())
+        while True:
+            await asyncio.sleep(_OFFSET_S)
+            now = Tuning(quiet=(0, 1)).on_wire(self._zone, self._clock())
+            if now != before:
+                before = now
+                await self._connected()
+
+    async def _audit(self, line: Line) -> None:
+        await self._db.write(lambda c: audit.write(c, line))
+
+    def _broker_of(self, place: str) -> tuple[str, int, bool]:
+        """Host, port and whether by TLS, as a camera is told."""
+        chosen = self._settings.device_url or self._settings.url
+        url = urlsplit(chosen)
+        if not url.hostname:
+            raise ConfigError("mqtt.device_url must look like mqtts://host:8883")
+        host = urlsplit(f"//{place}").hostname or ""
+        if not self._settings.device_url and _loopback(url.hostname) and not _loopback(host):
+            return host, _BROKER_PORT, True
+        tls = url.scheme == "mqtts"
+        return url.hostname, url.port or (_BROKER_PORT if tls else 1883), tls
+
+
+def client_id_of(device: str) -> str:
+    """The one MQTT client id that a camera's credential opens with: with any other it could take over the gateway's
+    own sessions."""
+    return f"hearthcam-{device}"
+
+
+def update_args(device: str, image: Image, place: str) -> Json:
+    """The `args` of `update` (docs/wire.md)."""
+    return {
+        "url": f"https://{place}/api/v1/devices/{device}/firmware",
+        "board": image.board,
+        "version": image.version,
+        "size": image.size_bytes,
+        "sha256": image.sha256,
+        "signature": image.signature,
+    }
+
+
+def _device_for(connection: Connection, hardware: str) -> str:
+    """The id that this board had before, else one made of its serial that nobody has."""
+    before = paired.of_hardware(connection, hardware)
+    if before is not None:
+        return before.device
+    digest = hashlib.sha256(hardware.encode()).hexdigest()
+    names = (f"cam-{digest[:length]}" for length in (6, 8, 12, 16, 24))
+    return next(name for name in names if devices.get(connection, name) is None)
+
+
+def _known(connection: Connection, viewer: Viewer, device: str) -> Device:
+    found = devices.get(connection, device)
+    if found is None or not knows_device(viewer, found):
+        raise NotFound("there is no such camera, or it is not yours to see")
+    return found
+
+
+def _own(connection: Connection, viewer: Viewer, device: str) -> Device:
+    """A camera that the viewer may tell what to do. Raises NotFound, Forbidden."""
+    row = _known(connection, viewer, device)
+    if viewer.role is not Role.ADMIN and viewer.user != row.owner:
+        raise Forbidden("only its owner or an admin can do this")
+    found = paired.get(connection, device)
+    if found is None or found.secret is None:
+        raise NotFound("this camera is not paired")
+    return row
+
+
+def _admin(viewer: Viewer) -> None:
+    if viewer.role is not Role.ADMIN:
+        raise Forbidden("only an admin may do this")
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

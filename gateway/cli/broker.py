@@ -1,0 +1,42 @@
+"""`hearthlog broker`: the house's own Mosquitto."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def broker() -> None:
+    """The house's own Mosquitto."""
+
+
+@broker.command()
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.option(
+    "--at",
+    default="/var/lib/mosquitto/hearthlog",
+    show_default=True,
+    help="Where Mosquitto will find the files; it must be able to write there.",
+)
+@click.option("--port", default=1883, show_default=True, help="For the gateway, on this box only.")
+@click.option("--tls-port", default=8883, show_default=True, help="For cameras.")
+@click.option("--plain-port", default=0, help="Also without encryption, for firmware that has no TLS.")
+def setup(folder: str, at: str, port: int, tls_port: int, plain_port: int) -> None:
+    """Write Mosquitto's files into FOLDER: configuration, certificate, and the gateway's password, which also goes into
+    the data folder. Cameras are added by pairing."""
+    from datetime import UTC, datetime
+    from pathlib import Path
+
+    from gateway.config import load
+    from gateway.web import broker_files, tls
+
+    settings = load()
+    plan = broker_files.Plan(Path(folder), at, port, tls_port, plain_port)
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    broker_files.write(settings.home, plan, names=tls.own_names(settings.http.names), now=datetime.now(UTC))
+    click.echo(f"Written to {folder}; Mosquitto needs them in {at}, its own and mode 600.")
+    click.echo(f"hearthlog.toml: mqtt.url = mqtt://{broker_files.USER}@127.0.0.1:{port}")
+    click.echo(f"                mqtt.password_file = {settings.home / broker_files.PASSWORD_FILE}")
+
+
+COMMAND = broker
