@@ -48,13 +48,14 @@ class Columns:
 
     def take(self, places: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Columns:
         """The rows at `places` (positions or a mask)."""
+        at = np.flatnonzero(places) if places.dtype == np.bool_ else places
         return Columns(
-            self.ids[places],
-            self.at_us[places],
-            self.device[places],
-            self.kind[places],
-            self.folded[places],
-            self.has[places],
+            self.ids.take(at),
+            self.at_us.take(at),
+            self.device.take(at),
+            self.kind.take(at),
+            self.folded.take(at),
+            self.has.take(at),
         )
 
     def places(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -102,6 +102,8 @@ def marks(original: str, highlighted: str) -> tuple[tuple[int, int], ...]:
 
     Spaces that were put in are stepped over; when the two do not belong together (the text changed since), nothing.
     """
+    if original.isascii() and original == highlighted.replace(OPEN, "").replace(CLOSE, ""):
+        return _marks_between(highlighted)
     found: list[tuple[int, int]] = []
     at, start, opened = 0, 0, False
     for character in highlighted:
@@ -117,4 +119,15 @@ def marks(original: str, highlighted: str) -> tuple[tuple[int, int], ...]:
             if original[at : at + 1] != character:
                 return ()
             start, opened, at = (at if opened else start), False, at + 1
+    return tuple(found)
+
+
+def _marks_between(highlighted: str) -> tuple[tuple[int, int], ...]:
+    """Where the marked stretches stand once the marks are gone."""
+    before, *marked = highlighted.split(OPEN)
+    found, at = [], len(before)
+    for piece in marked:
+        inside, _, after = piece.partition(CLOSE)
+        found.append((at, at + len(inside)))
+        at += len(inside) + len(after)
     return tuple(found)

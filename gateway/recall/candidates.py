@@ -47,14 +47,14 @@ def gather(connection: Connection, catalog: Catalog, seen: Sql, asked: Parsed) -
     away = base & in_devices & in_kinds & (rows.folded != NOT_FOLDED)
     if wanted:
         away &= words > 0
-    stands = base if asked.query.folded else base & (rows.folded == NOT_FOLDED)
+    stands = np.flatnonzero(base if asked.query.folded else base & (rows.folded == NOT_FOLDED))
     return Candidates(
         rows=rows.take(stands),
-        words=words[stands],
-        in_devices=in_devices[stands],
-        in_kinds=in_kinds[stands],
-        still=int((away & (rows.folded == STILL)).sum()),
-        copies=int((away & (rows.folded == COPY)).sum()),
+        words=words.take(stands),
+        in_devices=in_devices.take(stands),
+        in_kinds=in_kinds.take(stands),
+        still=int(np.count_nonzero(away & (rows.folded == STILL))),
+        copies=int(np.count_nonzero(away & (rows.folded == COPY))),
         devices=view.devices,
         codes=view.codes,
     )

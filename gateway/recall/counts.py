@@ -43,20 +43,22 @@ def facets(found: Candidates, near: Floats | None, ranked: rank.Ranked, asked: P
         when=_days(rows.at_us[ranked.places], zone),
         devices=tuple(sorted(devices, key=lambda entry: (-entry[2], entry[1], entry[0]))),
         kinds=tuple((kind, int(by_kind[n])) for n, kind in enumerate(KINDS)),
-        has=tuple((has, int(((rows.has[ranked.places] & bit) != 0).sum())) for has, bit in having),
+        has=tuple((has, int(np.count_nonzero(hits & ((rows.has & bit) != 0)))) for has, bit in having),
         folded=(("static", found.still), ("copies", found.copies)),
     )
 
 
 def _days(at_us: npt.NDArray[np.int64], zone: str) -> tuple[tuple[date, int], ...]:
+    """The newest days that have hits. Looks back as far as it has to, twice as far each time."""
     if not len(at_us):
         return ()
-    last = day_of(int(at_us.max()), zone)
-    first = max(day_of(int(at_us.min()), zone), last - timedelta(days=20 * _DAYS))
-    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    edges = np.array([day_bounds(day, zone)[0] for day in days], np.int64)
-    numbers = np.bincount(np.maximum(np.searchsorted(edges, at_us, side="right") - 1, 0), minlength=len(days))
-    if int(at_us.min()) < edges[0]:
-        numbers[0] = int(((at_us >= edges[0]) & (at_us < day_bounds(first, zone)[1])).sum())
-    full = [(day, int(number)) for day, number in zip(days, numbers, strict=True) if number]
-    return tuple(full[-_DAYS:])
+    last, oldest_us = day_of(int(at_us.max()), zone), int(at_us.min())
+    back = _DAYS
+    while True:
+        days = [last - timedelta(days=n) for n in reversed(range(back))]
+        edges = np.array([day_bounds(day, zone)[0] for day in (*days, last + timedelta(days=1))], np.int64)
+        numbers = np.bincount(np.searchsorted(edges, at_us[at_us >= edges[0]], side="right") - 1, minlength=back)
+        full = [(day, int(number)) for day, number in zip(days, numbers, strict=True) if number]
+        if len(full) >= _DAYS or oldest_us >= edges[0] or back >= 20 * _DAYS:
+            return tuple(full[-_DAYS:])
+        back *= 2

@@ -41,23 +41,29 @@ class Ranked:
 
         Only as many as are needed are sorted.
         """
-        at, ids = rows.at_us[self.places], rows.ids[self.places]
-        left = np.arange(len(self.places)) if after is None else np.flatnonzero(self._follow(after, at, ids))
-        if len(left) > limit:
-            height = self.scores[left] - 2.0 * self.weak[left]
-            border = np.partition(height, len(left) - limit)[len(left) - limit]
-            best = left[height >= border]
-            if len(best) > 4 * limit:  # many of the same score: time decides, so only the newest can matter
-                sure = left[height > border]
-                tied = left[height == border]
-                need = limit - len(sure)
-                youngest = np.partition(at[tied], len(tied) - need)[len(tied) - need]
-                best = np.concatenate([sure, tied[at[tied] >= youngest]])
+        if after is None:
+            left = np.arange(len(self.places))
         else:
-            best = left
-        order = np.lexsort((-ids[best], -at[best], -self.scores[best], self.weak[best]))
+            left = np.flatnonzero(self._follow(after, rows.at_us[self.places], rows.ids[self.places]))
+        best = self._first(left, rows, limit)
+        at, ids = rows.at_us[self.places[best]], rows.ids[self.places[best]]
+        order = np.lexsort((-ids, -at, -self.scores[best], self.weak[best]))
         chosen: Ids = best[order][:limit].astype(np.int64)
         return chosen, len(left) > limit
+
+    def _first(self, left: Ids, rows: Columns, limit: int) -> Ids:
+        """Those of `left` among which the first `limit` are."""
+        if len(left) <= limit:
+            return left
+        height = self.scores[left] - 2.0 * self.weak[left]
+        border = np.partition(height, len(left) - limit)[len(left) - limit]
+        best: Ids = left[height >= border]
+        if len(best) <= 4 * limit:
+            return best
+        sure, tied = left[height > border], left[height == border]  # of the same score only the newest can matter
+        at = rows.at_us[self.places[tied]]
+        need = limit - len(sure)
+        return np.concatenate([sure, tied[at >= np.partition(at, len(at) - need)[len(at) - need]]])
 
     def _follow(self, key: Key, at: Ids, ids: Ids) -> Mask:
         older = (at < key.at_us) | ((at == key.at_us) & (ids < key.id))
@@ -92,8 +98,9 @@ def hits(words: Floats, cosines: Floats | None, ids: Ids, among: Mask) -> Mask:
 
 def nearest(cosines: Floats, ids: Ids, among: Mask) -> Ids:
     """Positions of the nearest in meaning, at most MEANING_HITS, none below the floor."""
-    allowed = np.where(among & (cosines >= FLOOR), cosines, np.float32(ABSENT))
-    return top(allowed, ids, MEANING_HITS)
+    near = np.flatnonzero(among & (cosines >= FLOOR))
+    best: Ids = near[top(cosines[near], ids[near], MEANING_HITS)]
+    return best
 
 
 def fused(words: Floats, cosines: Floats | None, found: Mask) -> Ranked:

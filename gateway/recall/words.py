@@ -25,14 +25,20 @@ def share_of_words(connection: Connection, view: View, wanted: Sequence[Word]) -
     """For each row of the view: 0, no word; up to 1, all of them. Rows that may not be seen are scored too."""
     rows = view.columns
     total = np.zeros(len(rows), np.float32)
-    visible = int(view.visible.sum())
+    visible = int(np.count_nonzero(view.visible))
     weight_sum = 0.0
     for word in wanted:
         best = np.zeros(len(rows), np.float32)
+        whole = word.phrase
         if word.prefix:
-            best[rows.places(table.postings(connection, f"{word.phrase}*"))] = _BEGINNING
-        best[rows.places(table.postings(connection, word.phrase))] = 1.0
-        having = int(np.count_nonzero(best[view.visible]))
+            begun = table.postings(connection, f"{word.phrase}*")
+            best[rows.places(begun)] = _BEGINNING
+            if table.count(connection, word.phrase) == len(begun):  # nothing longer begins with it: the same once more
+                best[best > 0] = 1.0
+                whole = ""
+        if whole:
+            best[rows.places(table.postings(connection, whole))] = 1.0
+        having = int(np.count_nonzero((best > 0) & view.visible))
         rarity = math.log(1 + (visible - having + 0.5) / (having + 0.5))
         total += np.float32(rarity) * best
         weight_sum += rarity

@@ -91,6 +91,11 @@ def postings(connection: Connection, expression: str) -> npt.NDArray[np.int64]:
     return np.fromstring(row[0] or "", np.int64, sep=",")  # one string: four times as fast as a row a match
 
 
+def count(connection: Connection, expression: str) -> int:
+    """How many captures match: a third of what naming them costs."""
+    return int(connection.execute("SELECT count(*) FROM words WHERE words MATCH ?", (expression,)).fetchone()[0])
+
+
 def marked(rows: Sequence[tuple[int, str, str, str, str]], expression: str) -> dict[int, tuple[str, str, str, str]]:
     """The rows that match, each column with its matching words between OPEN and CLOSE.
 
