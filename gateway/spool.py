@@ -12,12 +12,12 @@ import json
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, TypeVar
 
-from gateway.batches import Batches
 from gateway.entities import (
     AiUsage,
     CapturedAt,
@@ -39,11 +39,12 @@ from gateway.store.ids import new_uid
 from gateway.store.keys import Keyring, wrap
 from gateway.store.rows import Value, find, insert, next_id
 
+T = TypeVar("T")
 Also: TypeAlias = Callable[[Connection], Collection[str]]
 """Runs within the transaction of a job's end; names steps that need not be queued after it."""
 
-_BLOB_THREADS = 6
-_BLOBS_AT_ONCE = 8
+_THREADS = 2
+"""More sync more files side by side, and spend more on passing the interpreter's lock round than they win."""
 
 
 class Verdict(StrEnum):
@@ -111,21 +112,27 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """What is known of an arrival before its rows are written, and its bytes once they are durable."""
+class _Look:
+    """What the store knows of an arrival."""
 
-    known: Put | None = None
-    blob_id: int | None = None
-    sealed: Sealed | None = None
+    known: Put | None
+    """Set when it is here already, or in conflict with what is."""
+    blob_id: int | None
+    """Whose bytes are the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """An arrival whose bytes are durable, or were before."""
+    """An arrival whose bytes are durable: sealed just now, or (None) by what `_Look` found."""
 
     arrival: Arrival
     sealed: Sealed | None
     owner_key: bytes
+
+
+_Answer: TypeAlias = Put | Exception
+_Entered: TypeAlias = tuple[_Answer, bool]
+"""And whether the file that was sealed for it is in use."""
 
 
 class Spool:
@@ -138,8 +145,7 @@ class Spool:
         self._keyring = keyring
         self._run = run
         self._first = {kind: plan.first(kind) for kind in Kind}
-        self._blobs = Batches(self._keep_bytes, name="blob", threads=_BLOB_THREADS, most=_BLOBS_AT_ONCE)
-        self._same: dict[tuple[str, bytes], asyncio.Lock] = {}
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="intake")
         self.free_floor_bytes = 0
         """Below this much free space `put` refuses with StorageFull."""
 
@@ -152,7 +158,7 @@ class Spool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._blobs.close()
+        await asyncio.to_thread(self._threads.shutdown)
 
     async def put(self, arrival: Arrival) -> Put:
         """Make an arrival durable: blob, capture, ledger line, first jobs and the change.
@@ -160,69 +166,83 @@ class Spool:
         Idempotent by the record's key or, off the record lane, by content within `same_since_us`. Raises
         StorageFull or Retryable when it could not be made durable; then nothing may be acknowledged.
         """
-        slot = (arrival.owner, arrival.decoded.sha256)
-        lock = self._same.setdefault(slot, asyncio.Lock())
-        try:
-            async with lock:
-                return await self._put(arrival)
-        finally:
-            if not lock.locked():
-                self._same.pop(slot, None)
+        (answer,) = await self.put_all([arrival])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-    async def _put(self, arrival: Arrival) -> Put:
-        owner_key = self._keyring.remembered(arrival.owner) or await self._owner_key(arrival.owner)
-        kept = await self._blobs.do((arrival, owner_key))
-        if kept.known is not None:
-            if kept.known.verdict is Verdict.CONFLICT:
-                return await self.db.write(lambda c: _conflict(c, arrival))
-            return kept.known
-        try:
-            put = await self.db.write_together(self._insert, _Row(arrival, kept.sealed, owner_key))
-        except HearthlogError:
-            await self._forget(kept.sealed)
-            raise
-        if put.verdict is not Verdict.STORED:
-            await self._forget(kept.sealed)
-        return put
-
-    def _keep_bytes(self, batch: Sequence[tuple[Arrival, bytes]]) -> list[_Kept | Exception]:
-        """In a thread: look up which arrivals are here already, and make the bytes of the others durable."""
-        looks = self.db.read_here(lambda c: _looks(c, [arrival for arrival, _ in batch]))
-        kept: list[_Kept | Exception] = [*looks]
-        new = [n for n, each in enumerate(kept) if isinstance(each, _Kept) and each.known is None]
-        if new and self.free_floor_bytes and shutil.disk_usage(self._folder.root).free < self.free_floor_bytes:
-            full = StorageFull("the disk is nearly full", hint="Make room, or lower storage.keep_gb")
-            return [full if n in new else each for n, each in enumerate(kept)]
-        bare = [n for n in new if kept[n] == _Kept()]
-        bodies = [Body(batch[n][0].decoded.body, batch[n][1], batch[n][0].decoded.sha256) for n in bare]
-        for n, sealed in zip(bare, self._folder.put_all(bodies), strict=True):
-            kept[n] = _Kept(sealed=sealed) if isinstance(sealed, Sealed) else sealed
-        return kept
-
-    async def _forget(self, sealed: Sealed | None) -> None:
-        if sealed is not None:
+    async def put_all(self, arrivals: Sequence[Arrival]) -> list[Put | Exception]:
+        """`put` by the handful: one hop to a thread for their bytes, one commit for their rows. Of those that could not
+        be made durable, the error that `put` would raise.
+        """
+        keys = [self._keyring.remembered(each.owner) or await self._owner_key(each.owner) for each in arrivals]
+        kept = await self.in_thread(lambda: self._keep_bytes(arrivals, keys))
+        rows = {n: each for n, each in enumerate(kept) if isinstance(each, _Row)}
+        entered = dict(zip(rows, await self._enter(list(rows.values())), strict=True))
+        unused = [row.sealed.name for n, row in rows.items() if row.sealed is not None and not entered[n][1]]
+        if unused:
             with contextlib.suppress(Retryable):  # an orphan costs room, and no more
-                await asyncio.to_thread(self._folder.remove, sealed.name)
+                await asyncio.to_thread(self._folder.remove, *unused)
+        return [entered[n][0] if isinstance(each, _Row) else each for n, each in enumerate(kept)]
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do something that blocks, on the way in, in one of the few threads that there are for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _enter(self, rows: Sequence[_Row]) -> list[_Entered]:
+        """Commit them together; when one of them cannot be, each by itself, so that the error is its own."""
+        if not rows:
+            return []
+        try:
+            return await self.db.write(lambda c: self._insert(c, rows))
+        except Exception as error:  # noqa: BLE001  a row that cannot be written must not take its neighbours along
+            if len(rows) == 1 or isinstance(error, Retryable):
+                return [(error, False)] * len(rows)
+        return [entered for row in rows for entered in await self._enter([row])]
+
+    def _keep_bytes(self, arrivals: Sequence[Arrival], keys: Sequence[bytes]) -> list[_Row | _Answer]:
+        """In a thread: look up which arrivals are here already, and make the bytes of the others durable."""
+        try:
+            looks = self.db.read_here(lambda c: _looks(c, arrivals))
+        except Exception as error:  # noqa: BLE001  each of them is answered by it
+            return [error] * len(arrivals)
+        kept: list[_Row | _Answer] = []
+        bodies: dict[int, Body] = {}
+        for n, (arrival, key, look) in enumerate(zip(arrivals, keys, looks, strict=True)):
+            repeated = look.known is not None and look.known.verdict is Verdict.REPEATED
+            kept.append(look.known if repeated and look.known is not None else _Row(arrival, None, key))
+            if look.known is None and look.blob_id is None:
+                bodies[n] = Body(arrival.decoded.body, key, arrival.decoded.sha256)
+        if bodies and self.free_floor_bytes and shutil.disk_usage(self._folder.root).free < self.free_floor_bytes:
+            full = StorageFull("the disk is nearly full", hint="Make room, or lower storage.keep_gb")
+            return [full if isinstance(each, _Row) else each for each in kept]
+        for n, sealed in zip(bodies, self._folder.put_all(list(bodies.values())), strict=True):
+            kept[n] = _Row(arrivals[n], sealed, keys[n]) if isinstance(sealed, Sealed) else sealed
+        return kept
 
     async def _owner_key(self, owner: str) -> bytes:
         known = await self.db.read(lambda c: self._keyring.known_owner(c, owner))
         return known if known is not None else await self.db.write(lambda c: self._keyring.owner(c, owner))
 
-    def _insert(self, connection: Connection, rows: Sequence[_Row]) -> list[Put]:
+    def _insert(self, connection: Connection, rows: Sequence[_Row]) -> list[_Entered]:
         """Everything that is known of these arrivals, in few statements. Those that repeat another one wait for it."""
-        puts: list[Put | None] = []
+        entered: dict[int, _Entered] = {}
         new: dict[int, tuple[_Row, int | None]] = {}
         met: set[object] = set()
         for n, (row, look) in enumerate(zip(rows, _looks(connection, [row.arrival for row in rows]), strict=True)):
             marks = {_content(row.arrival), _name(row.arrival)} - {None}
-            if look.known is None and not marks & met:
+            if look.known is not None:
+                conflict = look.known.verdict is Verdict.CONFLICT
+                entered[n] = (_conflict(connection, row.arrival) if conflict else look.known, False)
+            elif look.blob_id is None and row.sealed is None:
+                gone = Retryable("the file went while it was taken in again", code="blob-gone")
+                entered[n] = (gone, False)
+            elif not marks & met:
                 new[n] = (row, look.blob_id)
             met |= marks
-            conflict = look.known is not None and look.known.verdict is Verdict.CONFLICT
-            puts.append(_conflict(connection, row.arrival) if conflict else look.known)
         for n, put in zip(new, self._insert_new(connection, list(new.values())), strict=True):
-            puts[n] = put
-        return [put if put is not None else self._insert(connection, [rows[n]])[0] for n, put in enumerate(puts)]
+            entered[n] = (put, new[n][1] is None)
+        return [entered[n] if n in entered else self._insert(connection, [row])[0] for n, row in enumerate(rows)]
 
     def _insert_new(self, connection: Connection, found: Sequence[tuple[_Row, int | None]]) -> list[Put]:
         """Rows of captures that are not here yet, with the ids of blobs that are."""
@@ -235,9 +255,7 @@ class Spool:
             held = here
             arrival, sealed, fresh = row.arrival, row.sealed, noise[21 * n : 21 * n + 21]
             uids.append(new_uid(arrival.received_at_us, fresh[:9]))
-            if held is None:
-                if sealed is None:
-                    raise Retryable("the file went while it was taken in again", code="blob-gone")
+            if held is None and sealed is not None:
                 held, blob_id = blob_id, blob_id + 1
                 wrapped = wrap(row.owner_key, sealed.key, sealed.name, nonce=fresh[9:])
                 content = (arrival.owner, arrival.decoded.sha256)
@@ -410,7 +428,7 @@ def _conflict(connection: Connection, arrival: Arrival) -> Put:
     return Put(Verdict.CONFLICT)
 
 
-def _looks(connection: Connection, arrivals: Sequence[Arrival]) -> list[_Kept]:
+def _looks(connection: Connection, arrivals: Sequence[Arrival]) -> list[_Look]:
     """Which of them are here already, and whose bytes are: in two statements, where all is new."""
     names = {name for name in map(_name, arrivals) if name is not None}
     lines = find(connection, "ledger", ("device", "boot_id", "seq"), names)
@@ -418,7 +436,7 @@ def _looks(connection: Connection, arrivals: Sequence[Arrival]) -> list[_Kept]:
     held = find(connection, "blob", ("owner", "sha256"), set(map(_content, arrivals)))
     blobs = {(blob["owner"], blob["sha256"]): int(blob["id"]) for blob in held}
     return [
-        _Kept(
+        _Look(
             None if _name(each) is not None and _name(each) not in settled else _known(connection, each),
             blobs.get(_content(each)),
         )

@@ -5,16 +5,15 @@ A receipt is given only once the bytes and their rows are on the disk, so whoeve
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
-from typing import Any
+from typing import TypeAlias
 
 from gateway import metrics, spool
-from gateway.batches import Batches
 from gateway.decoders.contents import Contents, Telemetry, read_contents
 from gateway.decoders.decoder import Decoder
 from gateway.decoders.notes import Anchor, Lost
@@ -32,7 +31,7 @@ from gateway.entities import (
 )
 from gateway.errors import HearthlogError, Rejected, Retryable
 from gateway.ingest.clock import UNCERTAIN_US, Told, can_be, plausible, settle
-from gateway.ingest.dating import Dating
+from gateway.ingest.dating import Dating, Known
 from gateway.spool import Arrival, Put, Spool, Verdict
 from gateway.store import boots, devices
 from gateway.store.boots import Tie
@@ -100,6 +99,19 @@ class GateSettings:
     """How long the broker keeps a plain frame: a redelivered one is looked for that far back."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Dated:
+    """A record's capture, ready to be kept, and what its date was made from."""
+
+    device: str
+    key: RecordKey
+    arrival: Arrival
+    known: Known
+
+
+_Read: TypeAlias = tuple[Record, Contents] | Exception
+
+
 class Gate:
     """One a process. Its methods may run at the same time: that is what makes commits come in groups."""
 
@@ -111,31 +123,37 @@ class Gate:
         self._settings = settings
         self._now_us = now_us or (lambda: time.time_ns() // 1_000)
         self._devices: dict[str, tuple[float, Device]] = {}
-        self._checks: Batches[Callable[[], Any], Any] = Batches(  # Any: each check has an answer of its own
-            _each, name="checks", threads=1, most=16
-        )
 
     async def accept_record(self, device: str, payload: bytes) -> Receipt:
         """One record of the record lane. Never raises for what is in `payload` nor for a disk in trouble."""
+        (receipt,) = await self.accept_records([(device, payload)])
+        return receipt
+
+    async def accept_records(self, came: Sequence[tuple[str, bytes]]) -> list[Receipt]:
+        """Records of the record lane, with the device that sent each, by the handful: one hop to a thread for the
+        checks, one for the bytes, one commit. Their order does not matter. Never raises, as above.
+        """
         at_us = self._now_us()
-        key: RecordKey | None = None
-        try:
-            metrics.received.labels(Lane.RECORD, (await self._device(device, Lane.RECORD, at_us)).id).inc()
-            record, contents = await self._checks.do(partial(_read_record, payload))
-            key = record.key
-            return await self._record(device, record, contents, at_us)
-        except HearthlogError as error:
-            if isinstance(error, BadRecord):
-                key = error.key
-            elif key is None:
-                key = _named(payload)
-            return await self._turned_away(error, key=key, lane=Lane.RECORD, device=device, size=len(payload))
-        except Exception:  # a bug met by one record: unanswered, its device would send it again at once, for ever
-            if key is None:
-                raise
-            log.exception("record failed", extra={"device": device})
-            metrics.ignored.labels("internal-error").inc()
-            return Receipt(Outcome.LATER, key=key, code="internal-error", retry_ms=_UNKNOWN_RETRY_MS)
+        read = await self._spool.in_thread(lambda: _read_records([payload for _, payload in came]))
+        captures: dict[int, _Dated] = {}
+        others: dict[int, Coroutine[None, None, Receipt]] = {}
+        for n, ((device, payload), found) in enumerate(zip(came, read, strict=True)):
+            try:
+                sender = await self._device(device, Lane.RECORD, at_us)
+                metrics.received.labels(Lane.RECORD, sender.id).inc()
+                if isinstance(found, Exception):
+                    raise found
+                record, contents = found
+                if isinstance(contents, Decoded):
+                    captures[n] = await self._dated(sender, record, contents, at_us)
+                else:
+                    others[n] = self._noted(device, record, contents, at_us)
+            except Exception as error:  # noqa: BLE001  told apart there: a bug met by one record is not its neighbours'
+                key = found.key if isinstance(found, BadRecord) else found[0].key if isinstance(found, tuple) else None
+                others[n] = self._not_taken(error, device, key=key, size=len(payload))
+        kept, answers = await asyncio.gather(self._keep(list(captures.values())), asyncio.gather(*others.values()))
+        receipts = dict(zip(captures, kept, strict=True)) | dict(zip(others, answers, strict=True))
+        return [receipts[n] for n in range(len(came))]
 
     async def accept_plain(
         self, device: str, payload: bytes, *, decoder: Decoder, source_name: str, redelivered: bool = False
@@ -145,7 +163,7 @@ class Gate:
         try:
             known = await self._device(device, Lane.PLAIN, at_us)
             metrics.received.labels(Lane.PLAIN, known.id).inc()
-            decoded = await self._checks.do(partial(decoder.decode, payload))
+            decoded = await self._spool.in_thread(lambda: decoder.decode(payload))
             back_us = self._settings.session_expiry_us if redelivered else SAME_FRAME_US
             put = await self._spool.put(
                 Arrival(
@@ -181,7 +199,7 @@ class Gate:
         at_us = self._now_us()
         try:
             metrics.received.labels(lane, "").inc()
-            decoded = await self._checks.do(partial(decoder.decode, data))
+            decoded = await self._spool.in_thread(lambda: decoder.decode(data))
             put = await self._spool.put(
                 Arrival(
                     decoded=decoded,
@@ -214,32 +232,57 @@ class Gate:
         if await self._spool.db.write(write):
             self._dating.learnt(device)
 
-    async def _record(self, device: str, record: Record, contents: Contents, at_us: int) -> Receipt:
-        if not isinstance(contents, Decoded):
-            return await self._note(device, record, contents, at_us)
-        known_device = await self._device(device, Lane.RECORD, at_us)
-        known = await self._dating.known(device, record.key)
+    async def _dated(self, sender: Device, record: Record, decoded: Decoded, at_us: int) -> _Dated:
+        known = await self._dating.known(sender.id, record.key)
         told = Told.of(record.meta, mono_us=record.mono_us, received_at_us=at_us)
         captured_at = self._dating.date(told, known)
-        put = await self._spool.put(
-            Arrival(
-                decoded=contents,
-                owner=known_device.owner,
-                privacy=known_device.privacy,
-                ai_usage=known_device.ai_usage,
-                captured_at=captured_at,
-                received_at_us=at_us,
-                lane=Lane.RECORD,
-                device=device,
-                record=record.key,
-                record_hash=record.body_sha256,
-                source_name=f"boot {record.boot_counter}, record {record.sequence}",
-                priority=Priority.BACKLOG if at_us - captured_at.at_us > BACKLOG_AGE_US else Priority.LIVE,
-            )
+        arrival = Arrival(
+            decoded=decoded,
+            owner=sender.owner,
+            privacy=sender.privacy,
+            ai_usage=sender.ai_usage,
+            captured_at=captured_at,
+            received_at_us=at_us,
+            lane=Lane.RECORD,
+            device=sender.id,
+            record=record.key,
+            record_hash=record.body_sha256,
+            source_name=f"boot {record.boot_counter}, record {record.sequence}",
+            priority=Priority.BACKLOG if at_us - captured_at.at_us > BACKLOG_AGE_US else Priority.LIVE,
         )
-        if put.verdict is Verdict.STORED:
-            await self._dating.check(device, record.key, known)
-        return self._given(put, lane=Lane.RECORD, device=device, key=record.key)
+        return _Dated(sender.id, record.key, arrival, known)
+
+    async def _keep(self, captures: Sequence[_Dated]) -> list[Receipt]:
+        if not captures:
+            return []
+        receipts = []
+        for each, put in zip(captures, await self._spool.put_all([each.arrival for each in captures]), strict=True):
+            try:
+                if isinstance(put, Exception):
+                    raise put
+                if put.verdict is Verdict.STORED:
+                    await self._dating.check(each.device, each.key, each.known)
+                receipts.append(self._given(put, lane=Lane.RECORD, device=each.device, key=each.key))
+            except Exception as error:  # noqa: BLE001  as above
+                size = len(each.arrival.decoded.body)
+                receipts.append(await self._not_taken(error, each.device, key=each.key, size=size))
+        return receipts
+
+    async def _noted(self, device: str, record: Record, note: Telemetry | Anchor | Lost, at_us: int) -> Receipt:
+        try:
+            return await self._note(device, record, note, at_us)
+        except Exception as error:  # noqa: BLE001  as above
+            return await self._not_taken(error, device, key=record.key, size=len(record.body))
+
+    async def _not_taken(self, error: Exception, device: str, *, key: RecordKey | None, size: int) -> Receipt:
+        """The answer to a record that failed. After a bug it is LATER: unanswered, it would be sent again at once, for
+        ever.
+        """
+        if isinstance(error, HearthlogError):
+            return await self._turned_away(error, key=key, lane=Lane.RECORD, device=device, size=size)
+        log.error("record failed", extra={"device": device}, exc_info=error)
+        metrics.ignored.labels("internal-error").inc()
+        return Receipt(Outcome.LATER, key=key, code="internal-error", retry_ms=_UNKNOWN_RETRY_MS)
 
     async def _note(self, device: str, record: Record, note: Telemetry | Anchor | Lost, at_us: int) -> Receipt:
         """What a camera says of itself: its rows and the ledger line in one transaction."""
@@ -358,18 +401,14 @@ class Gate:
         return settle(captured_at, self._settings.zone)
 
 
-def _read_record(payload: bytes) -> tuple[Record, Contents]:
-    record = decode_record(payload)
-    return record, read_contents(record)
-
-
-def _each(checks: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Hashes and checks, off the loop: a big file takes a while."""
-    found: list[Any] = []
-    for check in checks:
+def _read_records(payloads: Sequence[bytes]) -> list[_Read]:
+    """In a thread: hashes and checks. What is wrong with one is its own error."""
+    found: list[_Read] = []
+    for payload in payloads:
         try:
-            found.append(check())
-        except Exception as error:  # noqa: BLE001  raised again for the one who asked for this check
+            record = decode_record(payload)
+            found.append((record, read_contents(record)))
+        except Exception as error:  # noqa: BLE001  raised again where this record is answered
             found.append(error)
     return found
 
@@ -381,14 +420,6 @@ def _later(error: HearthlogError, key: RecordKey | None) -> Receipt:
     retry_ms = error.retry_ms if isinstance(error, Retryable) else 60_000
     log.warning("not taken in", extra={"code": error.code})
     return Receipt(Outcome.LATER, key=key, code=error.code, reason=error.what, hint=error.hint, retry_ms=retry_ms)
-
-
-def _named(payload: bytes) -> RecordKey | None:
-    """The key of a record that was turned away before it was read; absent when it cannot be read either."""
-    try:
-        return decode_record(payload).key
-    except BadRecord as error:
-        return error.key
 
 
 def _welcome(connection: Connection, device: str, *, lane: Lane, at_us: int) -> Device:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -42,8 +42,10 @@ RECORD_MESSAGE_BYTES = 2 << 20
 """Twice the limit of a record, so that one a little too big can still be refused by name."""
 PLAIN_MESSAGE_BYTES = 40 << 20
 """Times `receive_maximum` it is what the broker may put into memory here at once."""
-AT_ONCE = 64
-"""Records worked on at the same time: one group commit takes them all."""
+AT_ONCE = 32
+"""Records of one handful: checked in one go, sealed in one go, committed together."""
+HANDFULS = 2
+"""Handfuls in work at the same time: one is checked while the other waits for the disk."""
 HELD_BYTES = 64 << 20
 """Of records that wait or are worked on; what comes beyond is dropped and sent again by its device."""
 OVER_CREDIT = 4
@@ -105,10 +107,9 @@ class _Records:
         self._times = times
         self._held: Counter[str] = Counter()
         self._held_bytes = 0
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._came: asyncio.Queue[tuple[str, Message]] = asyncio.Queue()  # bounded by HELD_BYTES and OVER_CREDIT
         self._desk = AckDesk(self._credit)
         self._control: asyncio.Queue[tuple[Up, Message]] = asyncio.Queue(256)
-        self._group: asyncio.TaskGroup | None = None
         self.lane = Lane(
             "record",
             address,
@@ -125,7 +126,8 @@ class _Records:
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """`group` holds the records in work, which outlive a lost connection."""
-        self._group = group
+        for n in range(HANDFULS):
+            group.create_task(self._take_in(), name=f"records-{n}")
         await self.lane.run(self._use, self._take)
 
     async def _use(self, broker: Broker) -> None:
@@ -164,24 +166,31 @@ class _Records:
             or self._held[up.device] >= self._settings.credit * OVER_CREDIT
         ):
             metrics.ignored.labels("over-credit").inc()
-        elif self._group is not None and _begin(self._group, self._one(up.device, message), name="record"):
+        else:
+            self._came.put_nowait((up.device, message))
             self._held[up.device] += 1
             self._held_bytes += len(message.payload)
 
-    async def _one(self, device: str, message: Message) -> None:
-        try:
-            async with self._slots:
-                receipt = await self._gate.accept_record(device, message.payload)
-        except Exception:  # a bug met by one record must not end both lanes: it is logged, counted, and tried later
-            log.exception("record failed", extra={"device": device})
-            metrics.ignored.labels("internal-error").inc()
-            return
-        finally:
-            self._held_bytes -= len(message.payload)
-            self._held[device] -= 1
-            if not self._held[device]:
-                del self._held[device]
-        self._desk.add(device, receipt, arrived_s=message.arrived_s)
+    async def _take_in(self) -> None:
+        """Records that wait, by the handful, for ever."""
+        while True:
+            handful = [await self._came.get()]
+            while len(handful) < AT_ONCE and not self._came.empty():
+                handful.append(self._came.get_nowait())
+            receipts: Sequence[Receipt] = ()
+            try:
+                receipts = await self._gate.accept_records([(device, message.payload) for device, message in handful])
+            except Exception:  # a bug must not end both lanes: it is logged, counted, and the records come again
+                log.exception("records failed", extra={"count": len(handful)})
+                metrics.ignored.labels("internal-error").inc(len(handful))
+            finally:
+                for device, message in handful:
+                    self._held_bytes -= len(message.payload)
+                    self._held[device] -= 1
+                    if not self._held[device]:
+                        del self._held[device]
+            for (device, message), receipt in zip(handful, receipts, strict=False):
+                self._desk.add(device, receipt, arrived_s=message.arrived_s)
 
     def _credit(self) -> int:
         return window(self._settings.credit, ack_s=self._desk.lately_s, waiting=self._db.waiting)

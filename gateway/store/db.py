@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from gateway.errors import HearthlogError, Retryable, StorageFull
 from gateway.store import migrations
@@ -25,11 +24,8 @@ from gateway.store import migrations
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Item = TypeVar("Item")
 Row = sqlite3.Row
 Connection = sqlite3.Connection
-Many: TypeAlias = Callable[[Connection, Sequence[Item]], Sequence[T]]
-"""One result an item, in their order."""
 _BATCH = 512
 _READERS = 4
 
@@ -37,16 +33,13 @@ _READERS = 4
 class _Work(Generic[T]):
     """One piece of writing and the future that waits for its commit."""
 
-    __slots__ = ("error", "fn", "future", "item", "many", "result")
+    __slots__ = ("error", "fn", "future", "result")
 
     def __init__(self, fn: Callable[[Connection], T], future: asyncio.Future[T]) -> None:
         self.fn = fn
         self.future = future
         self.result: T | None = None
         self.error: Exception | None = None
-        self.many: Many[Any, T] | None = None
-        """What does this and others of its kind in one go; `item` is this one's share."""
-        self.item: Any = None  # Any: whatever `many` takes
 
 
 class Database:
@@ -87,17 +80,6 @@ class Database:
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         work = _Work(fn, future)
-        self._queue.put(work)
-        return await future
-
-    async def write_together(self, many: Many[Item, T], item: Item) -> T:
-        """`write` for work that is cheaper in numbers: all that waits for one commit is given to `many` at once.
-
-        When that fails each item is tried alone, so that the error reaches only the one it belongs to.
-        """
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        work = _Work(lambda c: many(c, [item])[0], future)
-        work.many, work.item = many, item
         self._queue.put(work)
         return await future
 
@@ -161,8 +143,8 @@ class Database:
         rows = connection.total_changes
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for _, works in itertools.groupby(batch, key=lambda work: work.many):
-                self._run(connection, list(works))
+            for work in batch:
+                self._run(connection, work)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):  # a disk that fails this too must not end the writer
@@ -175,27 +157,7 @@ class Database:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._tell, batch, connection.total_changes != rows)
 
-    def _run(self, connection: Connection, works: list[_Work[Any]]) -> None:
-        """Works of one kind: together if they can be, else one by one. A disk error is raised: it ends the batch."""
-        many = works[0].many
-        if many is not None and len(works) > 1:
-            connection.execute("SAVEPOINT works")
-            try:
-                results = many(connection, [work.item for work in works])
-            except Exception:  # whosever it is comes out below, where each is tried alone
-                if not connection.in_transaction:
-                    raise
-                connection.execute("ROLLBACK TO works")
-                connection.execute("RELEASE works")
-            else:
-                connection.execute("RELEASE works")
-                for work, result in zip(works, results, strict=True):
-                    work.result = result
-                return
-        for work in works:
-            self._run_one(connection, work)
-
-    def _run_one(self, connection: Connection, work: _Work[Any]) -> None:
+    def _run(self, connection: Connection, work: _Work[Any]) -> None:
         """Do one piece, and keep its result or its error. A disk error is raised: it ends the batch."""
         connection.execute("SAVEPOINT work")
         try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.entities import Annotation, Capture, Job, Kind, Priority, Stored
-from gateway.errors import HearthlogError, StorageFull, Unreadable
+from gateway.errors import StorageFull, Unreadable
 from gateway.spool import Put, Verdict
 from gateway.store import captures, edits, jobs
 from gateway.store.blobs import read_blob
@@ -270,30 +269,23 @@ async def test_a_copy_in_the_bin_is_not_folded_behind_what_was_erased(house: Sma
 
 
 async def test_arrivals_of_one_commit_keep_apart_what_repeats(house: SmallHouse) -> None:
-    """Written together: two of one name, two of one content, one refused before, and one that is new."""
-    puts = await asyncio.gather(
-        house.put(b"one", seq=1),
-        house.put(b"one", seq=1),
-        house.put(b"same", seq=2),
-        house.put(b"same", seq=3),
-        house.put(b"other", seq=1),
-        house.put(b"new", seq=4),
-    )
-    verdicts = [put.verdict for put in puts]
-    assert verdicts.count(Verdict.STORED) == 4
-    assert verdicts.count(Verdict.CONFLICT) in (1, 2)  # by which of the first name's two contents came first
+    """A handful: two of one name, two of one content, one refused before, and one that is new."""
+    handful = [(b"one", 1), (b"one", 1), (b"same", 2), (b"same", 3), (b"other", 1), (b"new", 4)]
+    puts = await house.spool.put_all([house.arrival(body, seq=seq) for body, seq in handful])
+    verdicts = [put.verdict for put in puts if isinstance(put, Put)]
+    stored, repeated, conflict = Verdict.STORED, Verdict.REPEATED, Verdict.CONFLICT
+    assert verdicts == [stored, repeated, stored, stored, conflict, stored]
     rows = await house.db.read(lambda c: c.execute("SELECT seq, blob FROM capture ORDER BY seq").fetchall())
     assert [row["seq"] for row in rows] == [1, 2, 3, 4]
     assert rows[1]["blob"] == rows[2]["blob"]
+    named = await house.db.read(lambda c: {row["name"] for row in c.execute("SELECT name FROM blob")})
+    assert house.folder.names() == named, "what was sealed for nothing is gone"
 
 
 async def test_one_that_cannot_be_written_does_not_take_its_neighbours_along(house: SmallHouse) -> None:
-    def many(connection: Connection, items: Sequence[int]) -> list[int]:
-        for item in items:
-            connection.execute("INSERT INTO meta(key, value) VALUES (?, ?)", (f"n{item}", "1" if item else None))
-        return list(items)
-
-    found = await asyncio.gather(*(house.db.write_together(many, n) for n in range(4)), return_exceptions=True)
-    assert isinstance(found[0], HearthlogError)
-    assert found[1:] == [1, 2, 3]
-    assert await house.db.read(lambda c: c.execute("SELECT count(*) FROM meta WHERE key LIKE 'n_'").fetchone()[0]) == 3
+    names = ["one", "no text: \ud800", "three"]
+    handful = [replace(house.arrival(b"%d" % n, seq=n), source_name=name) for n, name in enumerate(names)]
+    puts = await house.spool.put_all(handful)
+    assert [isinstance(put, Put) for put in puts] == [True, False, True]
+    assert await house.db.read(lambda c: [row["seq"] for row in c.execute("SELECT seq FROM capture")]) == [0, 2]
+    assert len(house.folder.names()) == 2
