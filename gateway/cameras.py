@@ -260,6 +260,23 @@ class Cameras:
 
         return await self._db.read(read)
 
+    async def images(self, viewer: Viewer) -> list[Image]:
+        """All firmware. Raises Forbidden."""
+        _admin(viewer)
+        return await self._db.read(firmware.all_of)
+
+    async def add_image(self, viewer: Viewer, image: Image) -> None:
+        """Offer firmware that was checked. Raises Forbidden."""
+        _admin(viewer)
+        about = f"{image.board} {image.version}"
+        line = Line("firmware", "added", image.added_at_us, person=viewer.user, about=about)
+
+        def write(connection: Connection) -> None:
+            firmware.put(connection, image)
+            audit.write(connection, line)
+
+        await self._db.write(write)
+
     async def lines(self, viewer: Viewer) -> list[Line]:
         """The newest lines of the audit. Raises Forbidden."""
         _admin(viewer)

@@ -105,6 +105,72 @@ def change(device: str, name: str | None, room: str | None, privacy: str | None)
     click.echo(f"{made['name']} in {made['room']}, {made['privacy']}")
 
 
+@devices.group()
+def firmware() -> None:
+    """Firmware that cameras can be given over the air."""
+
+
+@firmware.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def firmware_list(as_json: bool) -> None:
+    """Show what there is, the newest of each board first."""
+    found = ask(Request("GET", "/firmware"))
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for each in found["items"]:
+        click.echo(f"{each['board']:<24} {each['version']:<10} {each['size']:>9} bytes  {each['sha256'][:16]}")
+
+
+@firmware.command("add")
+@click.argument("image", type=click.Path(exists=True, dir_okay=False))
+def firmware_add(image: str) -> None:
+    """Offer IMAGE, whose manifest and signature lie beside it as IMAGE.manifest and IMAGE.sig."""
+    from pathlib import Path
+
+    from gateway import releases
+    from gateway.config import load
+
+    path = Path(image)
+    if path.stat().st_size > releases.MAX_IMAGE_BYTES:
+        raise click.UsageError(f"an image has at most {releases.MAX_IMAGE_BYTES >> 20} MiB")
+    body = path.read_bytes()
+    manifest = releases.read_manifest(Path(f"{image}.manifest").read_bytes())
+    releases.keep(load().home / "firmware", body)
+    given = {
+        "board": manifest.board,
+        "version": manifest.version,
+        "size": manifest.size_bytes,
+        "sha256": manifest.sha256,
+        "signature": Path(f"{image}.sig").read_text("ascii").strip(),
+    }
+    made = ask(Request("POST", "/firmware", body=given))
+    click.echo(f"{made['version']} for {made['board']}: cameras of this kind can be updated under Devices")
+
+
+@firmware.command("sign")
+@click.argument("image", type=click.Path(exists=True, dir_okay=False))
+@click.option("--board", required=True, help="For which board.")
+@click.option("--version", required=True, help="MAJOR.MINOR.PATCH.")
+@click.option("--key", required=True, type=click.Path(exists=True, dir_okay=False), help="PEM of the release key.")
+def firmware_sign(image: str, board: str, version: str, key: str) -> None:
+    """For makers of firmware: write IMAGE.manifest and IMAGE.sig."""
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from gateway import releases
+
+    loaded = serialization.load_pem_private_key(Path(key).read_bytes(), password=None)
+    if not isinstance(loaded, ec.EllipticCurvePrivateKey) or loaded.curve.name != "secp256r1":
+        raise click.UsageError("the release key is an ECDSA key on P-256")
+    manifest = releases.manifest_of(Path(image).read_bytes(), board=board, version=version)
+    Path(f"{image}.manifest").write_bytes(manifest.text())
+    Path(f"{image}.sig").write_text(releases.sign(manifest, loaded) + "\n", "ascii")
+    click.echo(f"{image}.manifest and {image}.sig")
+
+
 def _show(window: Json) -> None:
     import segno
 

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from gateway.errors import HearthlogError
 from gateway.web import auth, sse
 from gateway.web.api import (
+    cameras,
     devices,
     events,
     incoming,
@@ -42,6 +43,7 @@ ROUTES: tuple[Route, ...] = (
     *search.ROUTES,
     *timeline.ROUTES,
     *pairing.ROUTES,
+    *cameras.ROUTES,
     *devices.ROUTES,
     *jobs.ROUTES,
     *incoming.ROUTES,
