@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from gateway.entities import Device, Json, Lane, Memory, Privacy, Role, Viewer
+from gateway import metrics
+from gateway.entities import Device, Gap, Json, Lane, Memory, Privacy, Role, Viewer
 from gateway.errors import Conflict, Forbidden, NotFound, Rejected
 from gateway.policy import knows_device, visible
 from gateway.recall.dates import day_bounds, day_of
-from gateway.store import cameras, reading
+from gateway.store import cameras, paired, reading
 from gateway.store import devices as rows
 from gateway.store.cameras import Setting
 from gateway.store.db import Connection, Database
@@ -25,12 +26,20 @@ State: TypeAlias = Literal["awake", "asleep", "look", "away"]
 AWAKE_US = 120_000_000
 _USUAL_TIMES = 3
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{2,31}")
-_RESERVED = "gateway"
+_RESERVED = {"gateway", "pair"}
 _MAX_NAME = 60
 _DAY_US = 86_400_000_000
 _ROOT = "hearthlog/v1"
 _EMPTY_MV, _FULL_MV = 3_300, 4_200
 """Of a lithium cell under the load of a camera."""
+_MOST = 2**53
+_MOST_GAPS = 50
+_LATE_US = 120_000_000
+"""How much later than it said a camera may wake before it counts as away; or a tenth of its sleep, if that is more."""
+_LONGEST_SLEEP_S = 604_800
+_RSSI = ("rssi_dbm", "rssi")
+_ASLEEP = ("sleep", "sleeping", "asleep")
+_WAITING = ("spool_waiting", "waiting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,16 @@ class DeviceCard:
     last_ack_us: int | None
     """When something of it was last stored."""
     last_sequence: int | None
+    clock_unknown: bool = False
+    """It says itself that it does not know the time."""
+    quarantined: int | None = None
+    """Records on its card that were refused for ever."""
+    card_faults: int | None = None
+    """Failed reads and writes of its card since it started."""
+    wakes_at_us: int | None = None
+    """When one that sleeps means to be back, as it said before."""
+    pairing: Literal["", "paired", "revoked"] = ""
+    """Empty: it did not come in by a code."""
 
 
 class Devices:
@@ -81,6 +100,45 @@ class Devices:
         """One camera. Raises NotFound."""
         return await self._db.read(lambda c: self._cards(c, viewer, [_known(c, viewer, device_id)])[0])
 
+    async def gaps(self, viewer: Viewer, device_id: str, *, days: int = 7) -> list[Gap]:
+        """What a camera says it lost in the last days, the newest first. Raises NotFound."""
+        now_us = self._clock()
+
+        def read(connection: Connection) -> list[Gap]:
+            _known(connection, viewer, device_id)
+            found = rows.gaps(connection, from_us=now_us - days * _DAY_US, to_us=now_us, devices=[device_id])
+            return found[::-1][:_MOST_GAPS]
+
+        return await self._db.read(read)
+
+    async def measure(self) -> None:
+        """Bring the metrics of cameras up to date: what a camera did not tell has no sample."""
+        now_us = self._clock()
+        from_us, to_us = day_bounds(day_of(now_us, self._zone), self._zone)
+
+        def read(connection: Connection) -> tuple[list[Device], list[Gap]]:
+            return rows.all_of(connection), rows.gaps(connection, from_us=from_us, to_us=to_us)
+
+        devices, gaps = await self._db.read(read)
+        for gauge in metrics.OF_DEVICES:
+            gauge.clear()
+        for device in devices:
+            told = _told(device.status)
+            lost = sum(gap.last - gap.first + 1 for gap in gaps if gap.device == device.id and gap.from_us >= from_us)
+            clock_us = _clock_error(told)
+            for gauge, value in (
+                (metrics.device_battery_ratio, _part(_battery(told))),
+                (metrics.device_rssi_dbm, _whole(told, *_RSSI, low=-150, high=0)),
+                (metrics.device_spool_ratio, _fill(told)),
+                (metrics.device_spool_waiting, _whole(told, *_WAITING, low=0, high=_MOST)),
+                (metrics.device_quarantined, _whole(told, "quarantined", low=0, high=_MOST)),
+                (metrics.device_clock_error_seconds, None if clock_us is None else clock_us / 1_000_000),
+                (metrics.device_lost_today, lost),
+                (metrics.device_last_seen_timestamp_seconds, device.last_seen_us / 1_000_000),
+            ):
+                if value is not None:
+                    gauge.labels(device.id).set(value)
+
     async def add(self, viewer: Viewer, device_id: str, *, setting: Setting, lane: Lane = Lane.PLAIN) -> DeviceCard:
         """Name a camera. One that already came is taken over.
 
@@ -88,7 +146,7 @@ class Devices:
         """
         if viewer.role is not Role.ADMIN:
             raise Forbidden("only an admin adds cameras")
-        if not _ID.fullmatch(device_id) or device_id == _RESERVED:
+        if not _ID.fullmatch(device_id) or device_id in _RESERVED:
             raise Rejected(
                 "this is not a name a camera can have in its topic",
                 code="bad-device-id",
@@ -138,6 +196,9 @@ class Devices:
         frames = cameras.counts(connection, seen, from_us=from_us, to_us=to_us)
         refused = cameras.refusals(connection, since_us=from_us)
         gaps = [gap for gap in rows.gaps(connection, from_us=from_us, to_us=to_us) if gap.from_us >= from_us]
+        pairings: dict[str, Literal["paired", "revoked"]] = {
+            each.device: "revoked" if each.secret is None else "paired" for each in paired.all_of(connection)
+        }
         cards = []
         for device in devices:
             if not knows_device(viewer, device):
@@ -164,14 +225,19 @@ class Devices:
                     look=trouble,
                     battery_percent=_battery(told),
                     mains=_flag(told, "mains"),
-                    rssi_dbm=_whole(told, "rssi_dbm", "rssi", low=-150, high=0),
-                    card_fill=_share(told, "spool_fill", "card_fill"),
-                    card_waiting=_whole(told, "spool_waiting", "waiting", low=0, high=2**53),
-                    clock_error_us=_whole(told, "utc_err_us", "clock_error_us", low=0, high=10 * 366 * _DAY_US),
+                    rssi_dbm=_whole(told, *_RSSI, low=-150, high=0),
+                    card_fill=_fill(told),
+                    card_waiting=_whole(told, *_WAITING, low=0, high=_MOST),
+                    clock_error_us=_clock_error(told),
                     firmware=_text(told, "firmware"),
                     board=_text(told, "board"),
                     last_ack_us=record[1] if record else device.last_seen_us if newest else None,
                     last_sequence=record[0] if record else None,
+                    clock_unknown="clock_err_us" in told and told["clock_err_us"] is None,
+                    quarantined=_whole(told, "quarantined", low=0, high=_MOST),
+                    card_faults=_whole(told, "card_faults", low=0, high=_MOST),
+                    wakes_at_us=_wakes_at(device) if state == "asleep" else None,
+                    pairing=pairings.get(device.id, ""),
                 )
             )
         return cards
@@ -200,15 +266,27 @@ def _checked(setting: Setting) -> Setting:
 
 
 def _state(device: Device, *, pause_us: int, trouble_us: int | None, now_us: int) -> tuple[State, int]:
-    """Away when it has been silent for three of its usual pauses (two minutes at least) and did not say it sleeps."""
+    """Away when it has been silent for three of its usual pauses (two minutes at least) and did not say it sleeps, or
+    when it sleeps longer than it said.
+    """
     said = str(device.status.get("state", ""))
-    sleeps = said in ("sleep", "sleeping", "asleep")
+    wakes_us = _wakes_at(device)
+    late_us = 0 if wakes_us is None else max(_LATE_US, (wakes_us - device.last_seen_us) // 10)
+    sleeps = said in _ASLEEP and (wakes_us is None or now_us < wakes_us + late_us)
     heard = now_us - device.last_seen_us < max(AWAKE_US, _USUAL_TIMES * pause_us) and said != "offline"
     if not heard and not sleeps:
         return "away", device.last_seen_us
     if trouble_us is not None:
         return "look", trouble_us
     return ("asleep" if sleeps else "awake"), device.last_seen_us
+
+
+def _wakes_at(device: Device) -> int | None:
+    """When a camera that said it sleeps means to be back; None when it said no such thing."""
+    if device.status.get("state") not in _ASLEEP:
+        return None
+    sleep_s = _whole(device.status, "wakes_in_s", low=1, high=_LONGEST_SLEEP_S)
+    return None if sleep_s is None else device.last_seen_us + sleep_s * 1_000_000
 
 
 def _trouble(lost: int, refused: tuple[int, int, str] | None) -> str:
@@ -240,6 +318,22 @@ def _share(told: Mapping[str, Any], *names: str) -> float | None:
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
             return float(value)
     return None
+
+
+def _fill(told: Mapping[str, Any]) -> float | None:
+    share = _share(told, "spool_fill", "card_fill")
+    if share is not None:
+        return share
+    permille = _whole(told, "spool_fill_permille", low=0, high=1_000)
+    return None if permille is None else permille / 1_000
+
+
+def _clock_error(told: Mapping[str, Any]) -> int | None:
+    return _whole(told, "clock_err_us", "utc_err_us", "clock_error_us", low=0, high=10 * 366 * _DAY_US)
+
+
+def _part(percent: int | None) -> float | None:
+    return None if percent is None else percent / 100
 
 
 def _battery(told: Mapping[str, Any]) -> int | None:

@@ -39,6 +39,38 @@ memory_bytes = Gauge("hearthlog_memory_bytes", "Resident memory", ["process"], r
 temperature_celsius = Gauge("hearthlog_temperature_celsius", "Of the processor", registry=REGISTRY)
 broker_connected = Gauge("hearthlog_broker_connected", "1 while this lane is connected", ["lane"], registry=REGISTRY)
 
+device_battery_ratio = Gauge("hearthlog_device_battery_ratio", "As the camera tells", ["device"], registry=REGISTRY)
+device_rssi_dbm = Gauge("hearthlog_device_rssi_dbm", "As the camera tells", ["device"], registry=REGISTRY)
+device_spool_ratio = Gauge(
+    "hearthlog_device_spool_ratio", "How full its card is, as it tells", ["device"], registry=REGISTRY
+)
+device_spool_waiting = Gauge(
+    "hearthlog_device_spool_records", "Records on its card, not acknowledged yet", ["device"], registry=REGISTRY
+)
+device_quarantined = Gauge(
+    "hearthlog_device_quarantined_records", "Records on its card, refused for ever", ["device"], registry=REGISTRY
+)
+device_clock_error_seconds = Gauge(
+    "hearthlog_device_clock_error_seconds", "As the camera tells", ["device"], registry=REGISTRY
+)
+device_lost_today = Gauge(
+    "hearthlog_device_lost_records", "Records of the home's day that it says it lost", ["device"], registry=REGISTRY
+)
+device_last_seen_timestamp_seconds = Gauge(
+    "hearthlog_device_last_seen_timestamp_seconds", "When it last said anything", ["device"], registry=REGISTRY
+)
+OF_DEVICES = (
+    device_battery_ratio,
+    device_rssi_dbm,
+    device_spool_ratio,
+    device_spool_waiting,
+    device_quarantined,
+    device_clock_error_seconds,
+    device_lost_today,
+    device_last_seen_timestamp_seconds,
+)
+"""Written anew at each reading (`Devices.measure`): a camera that does not tell has no sample, which is not 0."""
+
 
 def exposition() -> bytes:
     """All metrics in Prometheus' text format."""

@@ -41,10 +41,14 @@ def add(connection: Connection, device: str, *, lane: Lane, at_us: int, added: b
 
 
 def set_status(connection: Connection, device: str, status: Json, *, at_us: int) -> None:
-    """What the device last told of itself; the caller has checked and bounded it."""
+    """What the device last told of itself; the caller has checked and bounded it.
+
+    `offline` is its last will: the broker speaks, and the device was not heard.
+    """
+    heard_us = 0 if status.get("state") == "offline" else at_us
     connection.execute(
         "UPDATE device SET status = ?, last_seen_us = max(last_seen_us, ?) WHERE id = ?",
-        (json.dumps(status, separators=(",", ":")), at_us, device),
+        (json.dumps(status, separators=(",", ":")), heard_us, device),
     )
     changes.append(connection, entity="device", entity_id=device, operation="put", at_us=at_us)
 

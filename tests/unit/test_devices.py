@@ -10,6 +10,7 @@ import pytest
 from gateway.devices import Devices
 from gateway.entities import Json, Privacy, Role
 from gateway.errors import Conflict, Forbidden, Rejected
+from gateway.metrics import REGISTRY
 from gateway.store import devices as rows
 from gateway.store.cameras import Setting
 from tests.unit.recall_home import MINUTE_US, NOW, ZONE, RecallHome, open_home, us
@@ -124,3 +125,50 @@ async def test_nobody_but_its_owner_widens_who_sees_a_camera(home: RecallHome, c
     with pytest.raises(Forbidden):
         await cameras.change(admin, "porch", setting=Setting(privacy=Privacy.PUBLIC))
     assert (await cameras.change(admin, "porch", setting=Setting(name="Front"))).device.name == "Front"
+
+
+HOUR_US = 60 * MINUTE_US
+
+
+@pytest.mark.parametrize(
+    ("slept_us", "state"),
+    [(5 * MINUTE_US, "asleep"), (HOUR_US + MINUTE_US, "asleep"), (HOUR_US + 7 * MINUTE_US, "away")],
+)
+async def test_a_camera_that_sleeps_longer_than_it_said_is_away(
+    home: RecallHome, cameras: Devices, slept_us: int, state: str
+) -> None:
+    fell_asleep_us = NOW_US - slept_us
+    await home.house.db.write(lambda c: c.execute("UPDATE device SET last_seen_us = 0 WHERE id = 'porch'"))
+    await _status(home, {"state": "asleep", "wakes_in_s": 3_600}, at_us=fell_asleep_us)
+    card = await cameras.get(home.nora, "porch")
+    assert (card.state, card.device.last_seen_us) == (state, fell_asleep_us)
+    assert card.wakes_at_us == (fell_asleep_us + HOUR_US if state == "asleep" else None)
+
+
+async def test_a_last_will_is_not_being_heard(home: RecallHome, cameras: Devices) -> None:
+    before = (await cameras.get(home.nora, "porch")).device.last_seen_us
+    await _status(home, {"state": "offline"}, at_us=before + HOUR_US)
+    card = await cameras.get(home.nora, "porch")
+    assert (card.state, card.device.last_seen_us) == ("away", before)
+
+
+async def test_what_our_firmware_tells_is_understood(home: RecallHome, cameras: Devices) -> None:
+    told = {"spool_fill_permille": 960, "quarantined": 3, "card_faults": 0, "clock_err_us": None}
+    await _status(home, {"state": "online", **told})
+    card = await cameras.get(home.nora, "porch")
+    assert (card.card_fill, card.quarantined, card.card_faults) == (0.96, 3, 0)
+    assert (card.clock_unknown, card.clock_error_us) == (True, None)
+    await _status(home, {"state": "online", "clock_err_us": 60_000})
+    card = await cameras.get(home.nora, "porch")
+    assert (card.clock_unknown, card.clock_error_us, card.quarantined) == (False, 60_000, None)
+
+
+async def test_metrics_have_no_sample_for_what_was_not_told(home: RecallHome, cameras: Devices) -> None:
+    await _status(home, {"rssi_dbm": -61, "battery_percent": 23})
+    await cameras.measure()
+    assert REGISTRY.get_sample_value("hearthlog_device_rssi_dbm", {"device": "porch"}) == -61
+    assert REGISTRY.get_sample_value("hearthlog_device_battery_ratio", {"device": "porch"}) == 0.23
+    assert REGISTRY.get_sample_value("hearthlog_device_spool_ratio", {"device": "porch"}) is None
+    await _status(home, {})
+    await cameras.measure()
+    assert REGISTRY.get_sample_value("hearthlog_device_rssi_dbm", {"device": "porch"}) is None

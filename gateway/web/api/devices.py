@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from gateway.devices import DeviceCard, Devices, State
@@ -42,6 +44,11 @@ class DeviceOut(Shape):
     board: str | None
     last_ack_at: str | None
     last_sequence: int | None
+    clock_unknown: bool = Field(description="It says itself that it does not know the time")
+    quarantined: int | None = Field(description="Records on its card that were refused for ever")
+    card_faults: int | None
+    wakes_at: str | None = Field(description="When one that sleeps means to be back")
+    pairing: Literal["", "paired", "revoked"] = Field(description="Empty: it did not come in by a code")
 
 
 class DeviceList(Shape):
@@ -122,6 +129,11 @@ def device_out(card: DeviceCard) -> DeviceOut:
         board=card.board,
         last_ack_at=None if card.last_ack_us is None else instant(card.last_ack_us),
         last_sequence=card.last_sequence,
+        clock_unknown=card.clock_unknown,
+        quarantined=card.quarantined,
+        card_faults=card.card_faults,
+        wakes_at=None if card.wakes_at_us is None else instant(card.wakes_at_us),
+        pairing=card.pairing,
     )
 
 

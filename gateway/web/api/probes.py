@@ -50,4 +50,5 @@ async def _authority(request: web.Request) -> web.StreamResponse:
 async def _metrics(request: web.Request) -> web.StreamResponse:
     if not auth.is_plain_loopback(request):
         auth.refuse(request.get(CALLER), auth.Access(scope="read"))
+    await request.app[PARTS].devices.measure()
     return web.Response(body=metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
