@@ -22,13 +22,13 @@ from gateway.entities import Cursor
 from gateway.index import text
 from gateway.index.catalog import Catalog
 from gateway.index.keeper import Keeper
+from gateway.index.postings import CURSOR, Postings
 from gateway.index.vectors import Exact, Floats, Spaces
 from gateway.store import changes, columns, vectors, words
 from gateway.store.db import Connection, Database
 
 log = logging.getLogger(__name__)
 
-_CURSOR = "index-words"
 _BATCH = 500
 _TEXT_STEP = "embed"
 _WHOLE = 512
@@ -49,6 +49,7 @@ class Index:
         debounce_s: float = 0.05,
     ) -> None:
         self.catalog = Catalog()
+        self.postings = Postings()
         self.exact_up_to = exact_up_to
         """Up to so many vectors are scanned exactly; beyond it Chroma is asked, while it is whole."""
         self.keeper: Keeper | None = None
@@ -145,7 +146,8 @@ class Index:
         level = logging.INFO if why in ("missing", "asked") else logging.WARNING  # neither is trouble
         log.log(level, "text index is made anew", extra={"why": why})
         start = await self._db.read(changes.head)
-        await self._db.write(words.empty)
+        await self._db.write(throw_words_away)
+        self.postings.forget()
         last = 0
         while True:
             found = await self._db.read(partial(words.sources_after, capture_id=last, limit=_BATCH))
@@ -154,11 +156,11 @@ class Index:
             last = found[-1].capture_id
             rows = [text.row(source) for source in found]
             await self._db.write(partial(words.put, rows=rows))
-        await self._db.write(lambda c: changes.save_cursor(c, _CURSOR, start))
+        await self._db.write(lambda c: changes.save_cursor(c, CURSOR, start))
         self._cursor = start
 
     async def _check_words(self) -> None:
-        self._cursor = await self._db.read(lambda c: changes.load_cursor(c, _CURSOR))
+        self._cursor = await self._db.read(lambda c: changes.load_cursor(c, CURSOR))
         if not await self._db.read(words.sound):
             await self.rebuild_words("damaged")
         elif self._cursor is None:
@@ -191,7 +193,7 @@ class Index:
             words.put(connection, rows)
             if strays and len(rows) < len(uids):
                 words.drop_strays(connection)
-            changes.save_cursor(connection, _CURSOR, cursor)
+            changes.save_cursor(connection, CURSOR, cursor)
 
         await self._db.write(write)
 
@@ -225,6 +227,12 @@ class Index:
             held.exact.close()
         self._held.clear()
         await self._choose_spaces()
+
+
+def throw_words_away(connection: Connection) -> None:
+    """Empty the text index, and forget its place: whoever stops before it is filled finds it missing."""
+    words.empty(connection)
+    changes.forget_cursors(connection, CURSOR)
 
 
 class Held:

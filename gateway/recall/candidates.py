@@ -8,7 +8,8 @@ import numpy as np
 
 from gateway.entities import Device
 from gateway.index import text
-from gateway.index.catalog import COPY, HAS_PERSON, HAS_TEXT, KINDS, NOT_FOLDED, STILL, Catalog, Columns
+from gateway.index.catalog import COPY, HAS_PERSON, HAS_TEXT, KINDS, NOT_FOLDED, STILL, Columns
+from gateway.index.indexer import Index
 from gateway.index.vectors import Floats
 from gateway.policy import Sql
 from gateway.recall.answer import Query
@@ -35,12 +36,12 @@ class Candidates:
     codes: dict[str, int]
 
 
-def gather(connection: Connection, catalog: Catalog, seen: Sql, asked: Parsed) -> Candidates:
+def gather(connection: Connection, index: Index, seen: Sql, asked: Parsed) -> Candidates:
     """Apply the filters. Blocks: call it where SQLite is read."""
-    view = catalog.view(connection, seen)
+    view = index.catalog.view(connection, seen)
     rows = view.columns
     wanted = text.words(asked.query.text, leave_out=asked.spans)
-    words = share_of_words(connection, view, wanted) if wanted else np.zeros(len(rows), np.float32)
+    words = share_of_words(connection, index.postings, view, wanted) if wanted else np.zeros(len(rows), np.float32)
     base = view.visible & _passes(rows, asked.query)
     in_devices = _among(rows.device, [view.codes.get(device, -1) for device in asked.query.devices])
     in_kinds = _among(rows.kind, [KINDS.index(kind) for kind in asked.query.kinds])

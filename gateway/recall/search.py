@@ -116,7 +116,7 @@ class Search:
         seen = visible(viewer)
         async with asyncio.TaskGroup() as tasks:
             reading_ = tasks.create_task(
-                self._db.read(lambda c: gather(c, self._index.catalog, seen, asked)), name="search-filter"
+                self._db.read(lambda c: gather(c, self._index, seen, asked)), name="search-filter"
             )
             meaning_ = tasks.create_task(self._meaning(asked.rest), name="search-meaning")
         found, meaning = reading_.result(), meaning_.result()

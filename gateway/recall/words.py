@@ -13,33 +13,31 @@ from collections.abc import Sequence
 import numpy as np
 
 from gateway.index.catalog import View
+from gateway.index.postings import Postings
 from gateway.index.text import Word
 from gateway.index.vectors import Floats
-from gateway.store import words as table
 from gateway.store.db import Connection
 
 _BEGINNING = 0.6
 
 
-def share_of_words(connection: Connection, view: View, wanted: Sequence[Word]) -> Floats:
+def share_of_words(connection: Connection, postings: Postings, view: View, wanted: Sequence[Word]) -> Floats:
     """For each row of the view: 0, no word; up to 1, all of them. Rows that may not be seen are scored too."""
     rows = view.columns
     total = np.zeros(len(rows), np.float32)
     visible = int(np.count_nonzero(view.visible))
     weight_sum = 0.0
     for word in wanted:
-        best = np.zeros(len(rows), np.float32)
-        whole = word.phrase
+        whole = rows.places(postings.of(connection, word.phrase))
+        begun = np.empty(0, np.int64)
         if word.prefix:
-            begun = table.postings(connection, f"{word.phrase}*")
-            best[rows.places(begun)] = _BEGINNING
-            if table.count(connection, word.phrase) == len(begun):  # nothing longer begins with it: the same once more
-                best[best > 0] = 1.0
-                whole = ""
-        if whole:
-            best[rows.places(table.postings(connection, whole))] = 1.0
-        having = int(np.count_nonzero((best > 0) & view.visible))
+            longer = np.zeros(len(rows), bool)
+            longer[rows.places(postings.of(connection, f"{word.phrase}*"))] = True
+            longer[whole] = False
+            begun = np.flatnonzero(longer)
+        having = int(np.count_nonzero(view.visible[whole])) + int(np.count_nonzero(view.visible[begun]))
         rarity = math.log(1 + (visible - having + 0.5) / (having + 0.5))
-        total += np.float32(rarity) * best
+        total[whole] += np.float32(rarity)
+        total[begun] += np.float32(rarity * _BEGINNING)
         weight_sum += rarity
     return total / np.float32(weight_sum) if weight_sum else total
