@@ -122,7 +122,7 @@ def _classify(chance: random.Random) -> Json:
 
 def _ocr(chance: random.Random) -> Json:
     text = " ".join(chance.sample(_WORDS, 2)).upper()
-    return {"lines": [{"text": text, "score": chance.uniform(0.8, 1.0)} | _place(chance)]}
+    return {"lines": [{"text": text, "score": chance.uniform(0.8, 1.0)} | _place(chance)], "partial": False}
 
 
 def _vector(chance: random.Random) -> Json:

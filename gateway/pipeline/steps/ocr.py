@@ -1,4 +1,4 @@
-"""Read printed text in a picture. `data`: lines [{text, score, x, y, w, h}] in reading order."""
+"""Read printed text in a picture. `data`: lines [{text, score, x, y, w, h}] in reading order, partial."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def run(capture: Capture, ctx: Context) -> Annotation:
     page = await ctx.infer("ocr", capture)
     lines = [line for line in page["lines"] if line["score"] >= SURE and line["text"].strip()]
     text = "\n".join(line["text"].strip() for line in lines)
-    return Annotation(data={"lines": lines}, text=text, provenance=ctx.provenance())
+    return Annotation(data={"lines": lines, "partial": page["partial"]}, text=text, provenance=ctx.provenance())
 
 
 STEP = Step(

@@ -62,6 +62,8 @@ class MemoryPage:
     no_caption: str
     caption_badge: Badge
     printed: str
+    printed_partly: bool
+    """There is more print than was read."""
     written: str
     tags: tuple[tuple[str, bool], ...]
     """Tag, and whether a person gave it."""
@@ -144,6 +146,7 @@ def page_view(memory: Memory, around: Around, *, zone: str) -> MemoryPage:
         no_caption="It is folded behind another picture." if memory.duplicate_of_uid else "No caption yet.",
         caption_badge=words.caption_badge(memory.caption_source),
         printed=memory.text if capture.kind is not Kind.TEXT else "",
+        printed_partly=memory_view.partly_read(memory),
         written=memory.text if capture.kind is Kind.TEXT else "",
         tags=tuple((tag, tag in given) for tag in memory.tags),
         taken=f"{words.short_day(day, year=True)}, {words.tenths(at_us, zone)}",

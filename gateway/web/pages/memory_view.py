@@ -71,6 +71,12 @@ def said(memory: Memory, step: str) -> Annotation | None:
     return found.annotation if found else None
 
 
+def partly_read(memory: Memory) -> bool:
+    """Whether there is more print in it than was read."""
+    read = said(memory, "ocr")
+    return read is not None and read.data.get("partial") is True
+
+
 def outlines(memory: Memory) -> Markup | None:
     """Everything that was found at a place of the picture; None without any."""
     width, height = memory.capture.width_px or 640, memory.capture.height_px or 480
