@@ -11,7 +11,10 @@ def serve(verbose: bool) -> None:
     """Run the gateway: take in, understand, show. Stop it with Ctrl-C."""
     import asyncio
 
-    from gateway import config, logs
+    from gateway import config, footprint, logs
+
+    footprint.keep_small()
+
     from gateway.app import serve as run
 
     logs.set_up(verbose=verbose)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -17,7 +18,8 @@ def run(*, quick: bool = False, rounds: int = 5) -> list[Result]:
     """p95 over all filters, and recall against exact float32."""
     memories = 20_000 if quick else 100_000
     argv = [sys.executable, "-m", "tests.bench.search", f"--memories={memories}", f"--rounds={rounds}"]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=900, check=True)
+    environ = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # as `hearthlog serve` has it
+    done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=900, check=True)
     found = json.loads(done.stdout[done.stdout.index("{") :])
     p95_ms, recall = float(found["p95_ms"]), float(found["recall_at_10"])
     return [

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gateway import footprint
 from gateway.entities import Kind, Role, Viewer
 from gateway.index.indexer import Index
 from gateway.recall.answer import Query
@@ -116,13 +117,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--idle", action="store_true")
     given = parser.parse_args(argv)
+    footprint.keep_small()
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "hearthlog.db"
         viewer = asyncio.run(_prepare(path))
         made = corpus.write(path, count=given.memories, owner=viewer.user)
         stop = context.Event()
-        burners = [context.Process(target=_burn, args=(stop,)) for _ in range(0 if given.idle else os.cpu_count() or 1)]
+        burners = [
+            context.Process(target=_burn, args=(stop,)) for _ in range(0 if given.idle else 2 * (os.cpu_count() or 1))
+        ]
         for burner in burners:
             burner.start()
         try:
