@@ -105,6 +105,11 @@ class Cameras:
         """Learn from the database whether anything was ever paired."""
         self.any_paired = await self._db.read(paired.any_paired)
 
+    @property
+    def hint(self) -> str:
+        """Why no camera can be paired now, and what helps; empty when one can."""
+        return _HINTS.get(self.desk.control, "")
+
     async def open_window(self, viewer: Viewer, place: str) -> Offer:
         """A window for one camera, which will be the viewer's. `place` is `host:port` of this box.
 
@@ -112,7 +117,7 @@ class Cameras:
         """
         _admin(viewer)
         if self.desk.control != "ready":
-            raise Conflict("no camera can be paired now", code="pairing-impossible", hint=_HINTS[self.desk.control])
+            raise Conflict("no camera can be paired now", code="pairing-impossible", hint=self.hint)
         offer = self.pairing.open(Opener(viewer.user, place))
         await self._audit(Line("pairing", "opened", self._clock(), person=viewer.user))
         return offer

@@ -1,4 +1,4 @@
-"""Cameras: how each is, what it needs, and a new one by its plain topic."""
+"""Cameras: how each is, what it needs, and how a new one comes in."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gateway.entities import Lane, Role, Viewer
 from gateway.web.page import Page, render, viewer_of
 from gateway.web.pages import svg, words
 from gateway.web.pages.cards import STATES, TOPICS
+from gateway.web.pages.pairing_view import pair_panel
 from gateway.web.pages.shell import layout
 from gateway.web.pages.thumbs import Thumb, thumb
 from gateway.web.parts import PARTS
@@ -58,6 +59,8 @@ async def _show(request: web.Request) -> web.StreamResponse:
     zone, now_us = zone_name(parts.settings), parts.clock()
     found = await parts.devices.all(viewer)
     admin = viewer.role is Role.ADMIN
+    pairing = admin and "pair" in request.query and parts.cameras is not None
+    panel = await pair_panel(request, viewer) if pairing else None
     return await render(
         request,
         "devices.html",
@@ -66,6 +69,9 @@ async def _show(request: web.Request) -> web.StreamResponse:
         cards=[camera_card(card, viewer, now_us=now_us, zone=zone) for card in found],
         may_add=admin,
         adding=admin and "add" in request.query,
+        pair=panel,
+        may_pair=admin and parts.cameras is not None and not parts.cameras.hint,
+        came=next((card for card in found if panel is not None and card.device.id == panel.device), None),
         root=TOPICS,
         host=request.url.host or "localhost",
     )
@@ -89,6 +95,10 @@ def camera_card(card: DeviceCard, viewer: Viewer, *, now_us: int, zone: str) -> 
     state = STATES[card.state]
     if card.state == "away":
         state = f"Away since {words.short_when(card.since_us, now_us, zone)}"
+    elif card.wakes_at_us is not None:
+        state = f"Asleep until {words.short_when(card.wakes_at_us, now_us, zone)}"
+    if card.pairing == "revoked":
+        state = "Put out of this home"
     kind = "another maker’s camera, plain pictures" if plain and not card.board else card.board or ""
     line = " · ".join(part for part in (state, kind, card.firmware or "") if part)
     newest = card.last_memory
@@ -145,6 +155,8 @@ def _spool(card: DeviceCard, *, plain: bool) -> Figure:
         if card.card_waiting
         else "nothing waiting"
     )
+    if card.quarantined:
+        waits = ", ".join(part for part in (waits, f"{card.quarantined:,} in quarantine") if part)
     full = card.card_fill >= _FULL
     return Figure("spool", "On its card", f"{card.card_fill:.0%} full", waits, svg.bar(card.card_fill, look=full))
 
@@ -152,6 +164,8 @@ def _spool(card: DeviceCard, *, plain: bool) -> Figure:
 def _clock(card: DeviceCard, *, plain: bool) -> Figure:
     if card.clock_error_us is not None:
         return Figure("clock", "Clock", words.plus_minus(card.clock_error_us), "as it says itself")
+    if card.clock_unknown:
+        return Figure("clock", "Clock", "Not set", "it does not know the time")
     if plain:
         return Figure("clock", "Clock", "None", "dated on arrival")
     return Figure("clock", "Clock", NOT_TOLD, "it does not say")

@@ -7,6 +7,7 @@ const WATCHED = {
   day: ["memory", "gap"],
   memory: ["memory"],
   devices: ["device", "gap", "memory"],
+  device: ["device", "gap", "memory"],
   health: ["job", "refusal", "memory"],
 };
 const EVERY_MS = 4_000;
