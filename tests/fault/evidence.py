@@ -97,6 +97,12 @@ def open_jobs(home: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM job WHERE state <> 'dead'").fetchone()[0])
 
 
+def ended_jobs(home: Path) -> int:
+    """Jobs that found something."""
+    with closing(connect(home / "hearthlog.db", read_only=True)) as connection:
+        return int(connection.execute("SELECT count(*) FROM annotation").fetchone()[0])
+
+
 def _unreadable(connection: sqlite3.Connection, row: sqlite3.Row, shelf: Shelf, digest: bytes) -> str:
     try:
         blob = captures.capture_from_row(connection, row, shelf).blob

@@ -23,7 +23,7 @@ from tests.fault.evidence import Key
 
 FRAME_BYTES = 9_000
 KEPT_BUSY = 12
-"""Records that each device always has to send."""
+"""Records that each device has to send, always or (see `Load.every_s`) at most."""
 
 
 class PlainCamera:
@@ -69,12 +69,15 @@ class Load:
     cameras: Cameras
     steps: str = "cheap"
     mutant: str = ""
+    every_s: float = 0.0
+    """Time from one record to the next, of all devices; 0: as fast as they are taken in."""
     promised: dict[Key, bytes] = field(default_factory=dict)
     """What `dn/ack` acknowledged, with its hash."""
     gateway: Child | None = None
     plain: PlainCamera | None = None
     _made: dict[Key, bytes] = field(default_factory=dict)
     _next: int = 1
+    _due_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.cameras.on_ack = self._acked
@@ -97,7 +100,7 @@ class Load:
     def spin(self, timeout_s: float = 0.01) -> None:
         """Keep every camera busy."""
         for device in self.cameras.devices.values():
-            while len(device.waiting) + len(device.sent) < KEPT_BUSY:
+            while len(device.waiting) + len(device.sent) < KEPT_BUSY and self._due():
                 self._give(device)
         self.cameras.spin(timeout_s)
         if self.plain is not None:
@@ -125,6 +128,13 @@ class Load:
             return []
         return [pid for pid in family(self.gateway.pid)[1:] if "inference.worker" in _command(pid)]
 
+    def _due(self) -> bool:
+        now_s = time.monotonic()
+        if now_s < self._due_s:
+            return False
+        self._due_s = now_s + self.every_s
+        return True
+
     def _give(self, device: Device) -> None:
         sequence, self._next = self._next, self._next + 1
         body = frame(random.getrandbits(40), size_bytes=FRAME_BYTES)
@@ -137,10 +147,12 @@ class Load:
 
 
 @contextlib.contextmanager
-def loaded(broker: Broker, home: Path, *, devices: int = 3, steps: str = "cheap", mutant: str = "") -> Iterator[Load]:
-    """A load whose gateway is killed at the end."""
-    cameras = Cameras(broker.port, [f"cam-{n:02d}" for n in range(devices)], resend_s=2.0)
-    load = Load(broker, home, cameras, steps=steps, mutant=mutant)
+def loaded(
+    broker: Broker, home: Path, *, steps: str = "cheap", mutant: str = "", every_s: float = 0.0
+) -> Iterator[Load]:
+    """A load of three devices, whose gateway is killed at the end."""
+    cameras = Cameras(broker.port, [f"cam-{n:02d}" for n in range(3)], resend_s=2.0)
+    load = Load(broker, home, cameras, steps=steps, mutant=mutant, every_s=every_s)
     try:
         yield load
     finally:
