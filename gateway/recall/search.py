@@ -81,6 +81,8 @@ class Search:
         if not self._index.catalog.devices:
             await self._db.read(self._index.catalog.refresh)
         asked = parsed(query, viewer, self._index.catalog.devices, zone=self._place.zone, now_us=self._place.clock())
+        if asked.plainer is not None and await self._plainer_is_meant(viewer, asked, asked.plainer):
+            asked = asked.plainer
         answer = await self._answer(viewer, asked, place)
         if not answer.total:
             answer = replace(answer, drop=await self._drops(viewer, asked))
@@ -125,6 +127,15 @@ class Search:
             lambda c: self._page(c, seen, asked, place, scored or _scored(found, meaning, asked))
         )
 
+    async def _plainer_is_meant(self, viewer: Viewer, asked: Parsed, plainer: Parsed) -> bool:
+        """Whether a word is better not taken for a filter: with it nothing is found, or weak hits alone, and without
+        it something better. The same on every page: it is about the first."""
+        filtered = await self._answer(viewer, _first(asked), None)
+        if filtered.items and not filtered.items[0].weak:
+            return False
+        plain = await self._answer(viewer, _first(plainer), None)
+        return bool(plain.items) and not (filtered.items and plain.items[0].weak)
+
     async def _by_large_index(self, found: Candidates, meaning: Meaning) -> Scored | None:
         """Compare with what passed the filters, where doing it here would take too long and the index is sure."""
         keeper = self._index.keeper
@@ -156,7 +167,7 @@ class Search:
         """Filters without which there would be something."""
         offers = []
         for kind, label, wider in asked.without_one():
-            answer = await self._answer(viewer, replace(wider, query=replace(wider.query, limit=1)), None)
+            answer = await self._answer(viewer, _first(wider), None)
             if answer.total:
                 offers.append(Drop(kind, label, answer.total))
         return tuple(sorted(offers, key=lambda drop: -drop.total))
@@ -238,6 +249,11 @@ class Scored:
     meaning: Meaning
     near: Floats | None
     approximate: bool = False
+
+
+def _first(asked: Parsed) -> Parsed:
+    """For the first hit alone, and the counts."""
+    return replace(asked, query=replace(asked.query, limit=1))
 
 
 def _scored(found: Candidates, meaning: Meaning, asked: Parsed) -> Scored:

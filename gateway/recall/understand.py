@@ -1,13 +1,14 @@
 """Which words of a query are filters: times, cameras and rooms, kinds. What is left is looked for.
 
 A camera or a room counts when a place word stands before it ("on the porch") or when it is all that was typed; a kind
-counts in the plural ("pictures") or before "of" ("sound of a bell").
+counts in the plural ("pictures") or before "of" ("sound of a bell"). A kind that neither begins the query nor stands
+before "of" may be a word like others ("shot types in videos"): then the query without that filter is given along.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -46,6 +47,8 @@ class Parsed:
     when_label: str = ""
     device_label: str = ""
     kind_label: str = ""
+    plainer: Parsed | None = None
+    """With the kind taken for a word, where that may be meant; None where it is surely a filter."""
 
     @property
     def rest(self) -> str:
@@ -83,23 +86,41 @@ def parsed(query: Query, viewer: Viewer, devices: Sequence[Device], *, zone: str
         found += _devices(query.text, known) if not query.devices else []
         if query.from_us is None and query.to_us is None:
             found += _times(query.text, [(item.start, item.end) for item in found], zone=zone, now_us=now_us)
-    spans = tuple(sorted((item.start, item.end) for item in found))
-    full = query
-    for item in found:
-        full = _with(full, item)
-    for word in words_of.words(query.text, leave_out=spans):
-        found.append(Understood("word", word.start, word.end, word.text, word.text))
     names = {device.id: device.name for device in known}
+
+    def made(filters: Sequence[Understood]) -> Parsed:
+        return _parsed(query, filters, names, zone=zone, now_us=now_us)
+
+    doubtful = [item for item in found if item.kind == "kind" and not _stands(query.text, item)]
+    if not doubtful:
+        return made(found)
+    return replace(made(found), plainer=made([item for item in found if item not in doubtful]))
+
+
+def _parsed(query: Query, filters: Sequence[Understood], names: Mapping[str, str], *, zone: str, now_us: int) -> Parsed:
+    spans = tuple(sorted((item.start, item.end) for item in filters))
+    full = query
+    for item in filters:
+        full = _with(full, item)
+    words = [
+        Understood("word", word.start, word.end, word.text, word.text)
+        for word in words_of.words(query.text, leave_out=spans)
+    ]
     has_time = full.from_us is not None or full.to_us is not None
     return Parsed(
         asked=query,
         query=full,
         spans=spans,
-        understood=tuple(sorted(found, key=lambda item: (item.start, item.end))),
+        understood=tuple(sorted([*filters, *words], key=lambda item: (item.start, item.end))),
         when_label=dates.label(full.from_us, full.to_us, now_us=now_us, zone=zone) if has_time else "",
         device_label=", ".join(names.get(device, device) for device in full.devices),
         kind_label=", ".join(KIND_LABELS[kind] for kind in full.kinds),
     )
+
+
+def _stands(text: str, kind: Understood) -> bool:
+    """Whether a kind begins the query or has "of" behind it."""
+    return not text[: kind.start].strip() or _OF.search(text[kind.start : kind.end]) is not None
 
 
 def _with(query: Query, item: Understood) -> Query:

@@ -196,6 +196,45 @@ async def test_kinds_are_understood_in_the_plural(home: RecallHome, text: str, k
     assert tuple(Kind(item.value) for item in answer.understood if item.kind == "kind") == kinds
 
 
+async def test_a_kind_inside_a_query_is_a_word_when_the_filter_finds_nothing(home: RecallHome) -> None:
+    note = await home.see("", text="Shot type analysis in videos", kind="text", device=None)
+    for _ in range(3):
+        await home.see("A parcel on the mat")
+    await home.ready()
+    answer = await home.memories.search(home.nora, Query("shot type analysis in videos"))
+    assert uids(answer.items)[0] == note
+    assert not [item for item in answer.understood if item.kind == "kind"]
+    assert "videos" in [item.label for item in answer.understood if item.kind == "word"]
+
+
+async def test_a_kind_inside_a_query_is_a_filter_when_it_finds_something(home: RecallHome) -> None:
+    await home.see("A parcel on the mat")
+    clip = await home.see("A parcel is dropped", kind="video")
+    await home.ready()
+    answer = await home.memories.search(home.nora, Query("parcel videos"))
+    assert uids(answer.items) == [clip]
+    assert answer.understood[-1].label == "Videos"
+
+
+async def test_a_kind_that_finds_nothing_is_named_with_what_there_is_without_it(home: RecallHome) -> None:
+    for _ in range(3):
+        await home.see("A parcel on the mat")
+    await home.ready()
+    for text in ("videos of a parcel", "videos from the porch"):
+        answer = await home.memories.search(home.nora, Query(text))
+        assert answer.total == 0
+        assert ("kind", "Videos", 3) in [(drop.kind, drop.label, drop.total) for drop in answer.drop]
+
+
+async def test_pages_of_a_query_whose_kind_is_a_word_meet(home: RecallHome) -> None:
+    for n in range(7):
+        await home.see(f"Notes on videos {n}", device=None)
+    await home.ready()
+    first = await home.memories.search(home.nora, Query("all about videos", limit=4))
+    second = await home.memories.search(home.nora, Query("all about videos", limit=4, cursor=first.next))
+    assert len({*uids(first.items), *uids(second.items)}) == first.total == 7
+
+
 @pytest.mark.parametrize(
     "text", ["\x00", '"', "'; DROP TABLE words", "NEAR(", "*", "a" * 5_000, "\ud800 parcel", "caption:x"]
 )
