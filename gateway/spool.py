@@ -23,7 +23,6 @@ from gateway.entities import (
     CapturedAt,
     Decoded,
     Job,
-    Json,
     Kind,
     Lane,
     Priority,
@@ -32,7 +31,7 @@ from gateway.entities import (
     Stored,
 )
 from gateway.errors import HearthlogError, Retryable, StorageFull
-from gateway.store import captures, changes, jobs
+from gateway.store import captures, jobs, ledger, refusals
 from gateway.store.blobs import BlobFolder, Body, Sealed
 from gateway.store.db import Connection, Database
 from gateway.store.ids import new_uid
@@ -268,7 +267,7 @@ class Spool:
         spans = [(number, 0, 0, arrival.decoded.duration_us or 0) for number, arrival in numbered]
         insert(connection, "segment(capture, n, start_us, end_us)", spans)
         insert(connection, "understood(capture)", [(number,) for number, _ in numbered])
-        _write_ledger(connection, arrivals)
+        ledger.put_all(connection, _lines(arrivals))
         _seen(connection, arrivals)
         queued = [(n, self._first[each.decoded.kind], each.priority, each.received_at_us) for n, each in numbered]
         jobs.add_new(connection, queued)
@@ -345,55 +344,12 @@ class Spool:
                 queued.add(step)
 
 
-def write_ledger(
-    connection: Connection, *, device: str, key: RecordKey, body_hash: bytes, at_us: int, code: str = ""
-) -> None:
-    """One line of the ledger: this key is settled (stored, or nacked for ever with `code`)."""
-    connection.execute(
-        "INSERT OR REPLACE INTO ledger(device, boot_id, seq, hash, verdict, code, at_us) VALUES (?,?,?,?,?,?,?)",
-        (device, key.boot_id, key.sequence, body_hash, "nacked" if code else "stored", code, at_us),
-    )
-    connection.execute(
-        "INSERT INTO boot(device, boot_id, counter) VALUES (?,?,?) ON CONFLICT DO NOTHING",
-        (device, key.boot_id, key.boot_counter),
-    )
-
-
-def ledger_line(connection: Connection, *, device: str, key: RecordKey) -> tuple[bytes | None, str, str] | None:
-    """(hash, verdict, code) of a key; the hash is None once it was dropped with age; None: never seen."""
-    row = connection.execute(
-        "SELECT hash, verdict, code FROM ledger WHERE device = ? AND boot_id = ? AND seq = ?",
-        (device, key.boot_id, key.sequence),
-    ).fetchone()
-    return (row["hash"], row["verdict"], row["code"]) if row else None
-
-
-def refuse(connection: Connection, *, lane: Lane, device: str, error: HearthlogError, about: Json, at_us: int) -> None:
-    """Write down that something was refused: `about` has `source_name` and `body_bytes`. The newest 2,000 are kept."""
-    connection.execute(
-        "INSERT INTO refusal(device, lane, source_name, code, reason, hint, body_bytes, at_us)"
-        " VALUES (?,?,?,?,?,?,?,?)",
-        (
-            device,
-            lane.value,
-            str(about.get("source_name", "")),
-            error.code,
-            error.what,
-            error.hint,
-            int(about.get("body_bytes", 0)),
-            at_us,
-        ),
-    )
-    connection.execute("DELETE FROM refusal WHERE id <= (SELECT max(id) FROM refusal) - 2000")
-    changes.append(connection, entity="refusal", entity_id=device, operation="put", at_us=at_us)
-
-
 def _known(connection: Connection, arrival: Arrival) -> Put | None:
     if arrival.record is not None and arrival.device is not None:
-        line = ledger_line(connection, device=arrival.device, key=arrival.record)
-        if line is None or line[1] != "stored":
+        line = ledger.get(connection, device=arrival.device, key=arrival.record)
+        if line is None or not line.stored:
             return None  # refused before: should it pass the gate now, it may come in
-        if line[0] is not None and line[0] != arrival.record_hash:
+        if not line.agrees(arrival.record_hash):
             return Put(Verdict.CONFLICT)
         row = connection.execute(
             "SELECT uid FROM capture WHERE device = ? AND boot_id = ? AND seq = ?",
@@ -417,7 +373,7 @@ def _conflict(connection: Connection, arrival: Arrival) -> Put:
         hint="Look at the camera: its counter may have been reset",
     )
     about = {"source_name": arrival.source_name, "body_bytes": len(arrival.decoded.body)}
-    refuse(
+    refusals.put(
         connection,
         lane=arrival.lane,
         device=arrival.device or "",
@@ -488,23 +444,12 @@ def _described(arrival: Arrival) -> tuple[Value, ...]:
     )
 
 
-def _write_ledger(connection: Connection, arrivals: Sequence[Arrival]) -> None:
-    """`write_ledger` for many that are stored. One that was refused before has its line replaced."""
-    lines, boots = [], {}
-    for each in arrivals:
-        if each.record is not None and each.device is not None:
-            key = each.record
-            lines.append((each.device, key.boot_id, key.sequence, each.record_hash, "stored", "", each.received_at_us))
-            boots[each.device, key.boot_id] = key.boot_counter
-    insert(
-        connection,
-        "ledger(device, boot_id, seq, hash, verdict, code, at_us)",
-        lines,
-        conflict="ON CONFLICT (device, boot_id, seq) DO UPDATE SET hash = excluded.hash, verdict = excluded.verdict,"
-        " code = excluded.code, at_us = excluded.at_us",
-    )
-    counted = [(*boot, counter) for boot, counter in boots.items()]
-    insert(connection, "boot(device, boot_id, counter)", counted, conflict="ON CONFLICT DO NOTHING")
+def _lines(arrivals: Sequence[Arrival]) -> list[tuple[str, RecordKey, bytes, int]]:
+    return [
+        (each.device, each.record, each.record_hash, each.received_at_us)
+        for each in arrivals
+        if each.record is not None and each.device is not None
+    ]
 
 
 def _seen(connection: Connection, arrivals: Sequence[Arrival]) -> None:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from gateway import metrics, spool
-from gateway.decoders.contents import Contents, Telemetry, read_contents
+from gateway import metrics
+from gateway.decoders.contents import Contents, read_contents
 from gateway.decoders.decoder import Decoder
-from gateway.decoders.notes import Anchor, Lost
+from gateway.decoders.notes import Anchor
 from gateway.decoders.record import BadRecord, Record, decode_record
 from gateway.entities import (
     AiUsage,
@@ -30,10 +30,11 @@ from gateway.entities import (
     TimeSource,
 )
 from gateway.errors import HearthlogError, Rejected, Retryable
-from gateway.ingest.clock import UNCERTAIN_US, Told, can_be, plausible, settle
+from gateway.ingest.clock import UNCERTAIN_US, Told, can_be, settle
 from gateway.ingest.dating import Dating, Known
+from gateway.ingest.note import Note, take_note
 from gateway.spool import Arrival, Put, Spool, Verdict
-from gateway.store import boots, devices
+from gateway.store import boots, devices, ledger, refusals
 from gateway.store.boots import Tie
 from gateway.store.db import Connection
 
@@ -268,7 +269,7 @@ class Gate:
                 receipts.append(await self._not_taken(error, each.device, key=each.key, size=size))
         return receipts
 
-    async def _noted(self, device: str, record: Record, note: Telemetry | Anchor | Lost, at_us: int) -> Receipt:
+    async def _noted(self, device: str, record: Record, note: Note, at_us: int) -> Receipt:
         try:
             return await self._note(device, record, note, at_us)
         except Exception as error:  # noqa: BLE001  as above
@@ -284,34 +285,14 @@ class Gate:
         metrics.ignored.labels("internal-error").inc()
         return Receipt(Outcome.LATER, key=key, code="internal-error", retry_ms=_UNKNOWN_RETRY_MS)
 
-    async def _note(self, device: str, record: Record, note: Telemetry | Anchor | Lost, at_us: int) -> Receipt:
+    async def _note(self, device: str, record: Record, note: Note, at_us: int) -> Receipt:
         """What a camera says of itself: its rows and the ledger line in one transaction."""
         known = await self._dating.known(device, record.key)
 
         def date(mono_us: int, received_at_us: int) -> CapturedAt:
             return self._dating.date(Told(mono_us, received_at_us), known)
 
-        def take(connection: Connection) -> Put:
-            line = spool.ledger_line(connection, device=device, key=record.key)
-            if line is not None and line[1] == "stored":
-                same = line[0] is None or line[0] == record.body_sha256
-                return Put(Verdict.REPEATED if same else Verdict.CONFLICT)
-            match note:
-                case Telemetry():
-                    _keep_telemetry(connection, device, record, note, at_us)
-                case Anchor() if plausible(note.utc_us, at_us):
-                    tie = Tie(note.mono_us, note.utc_us, note.err_us, TimeSource.DEVICE_SYNCED)
-                    boots.add_tie(connection, tie, device=device, boot_id=note.boot_id)
-                case Lost():
-                    for first, last in note.ranges:
-                        lost = boots.Lost(device, record.boot_id, first, last, note.why, note.from_us, note.to_us)
-                        boots.put_gap(connection, lost, date, at_us=at_us)
-                case _:
-                    log.info("anchor not believed", extra={"device": device})
-            spool.write_ledger(connection, device=device, key=record.key, body_hash=record.body_sha256, at_us=at_us)
-            return Put(Verdict.STORED)
-
-        put = await self._spool.db.write(take)
+        put = await self._spool.db.write(lambda c: take_note(c, device, record, note, date=date, at_us=at_us))
         if put.verdict is Verdict.STORED and isinstance(note, Anchor):
             self._dating.learnt(device)
         if put.verdict is Verdict.CONFLICT:
@@ -351,11 +332,9 @@ class Gate:
         about = {"source_name": source_name or (f"record {key.sequence}" if key else ""), "body_bytes": size}
 
         def write(connection: Connection) -> None:
-            spool.refuse(connection, lane=lane, device=device, error=error, about=about, at_us=at_us)
+            refusals.put(connection, lane=lane, device=device, error=error, about=about, at_us=at_us)
             if key is not None and error.code not in _NOT_THE_RECORDS_FAULT:
-                line = spool.ledger_line(connection, device=device, key=key)
-                if line is None:
-                    spool.write_ledger(connection, device=device, key=key, body_hash=b"", at_us=at_us, code=error.code)
+                ledger.put_nacked(connection, device=device, key=key, code=error.code, at_us=at_us)
 
         try:
             await self._spool.db.write(write)
@@ -427,15 +406,3 @@ def _welcome(connection: Connection, device: str, *, lane: Lane, at_us: int) -> 
     if len(devices.all_of(connection)) >= MAX_DEVICES:
         raise Rejected("too many cameras appeared by themselves", code="unknown-device", hint="Add it under Devices")
     return devices.add(connection, device, lane=lane, at_us=at_us)
-
-
-def _keep_telemetry(connection: Connection, device: str, record: Record, note: Telemetry, at_us: int) -> None:
-    """Into the device's status, unless a later record's is there already: arrival order does not matter."""
-    found = devices.get(connection, device)
-    if found is None:
-        return
-    held = found.status.get("telemetry_order", [-1, -1])
-    order = [record.boot_counter, record.sequence]
-    if order > held:
-        status = {**found.status, "telemetry": dict(note.values), "telemetry_order": order}
-        devices.set_status(connection, device, status, at_us=at_us)

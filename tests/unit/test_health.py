@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway import spool
 from gateway.entities import Kind, Lane, Priority, Privacy, Role, Viewer
 from gateway.errors import Forbidden, NotFound, Rejected, Unreadable
 from gateway.health import Part
 from gateway.jobs.health import Watch, Watched
 from gateway.pipeline.plan import find_steps
 from gateway.pipeline.runner import House, Runner
+from gateway.store import refusals
 from gateway.store.db import Connection
 from gateway.testing import TwinWorkers
 from tests.unit.conftest import SmallHouse
@@ -101,7 +101,7 @@ async def test_what_was_refused_is_told_to_those_who_may_know_the_camera(house: 
 
     def refused(connection: Connection) -> None:
         for device, lane, name in (("porch", Lane.RECORD, "record 7"), ("", Lane.FOLDER, "diary.jpg")):
-            spool.refuse(connection, lane=lane, device=device, error=error, about={"source_name": name}, at_us=NOW_US)
+            refusals.put(connection, lane=lane, device=device, error=error, about={"source_name": name}, at_us=NOW_US)
 
     await house.db.write(refused)
     told = (await _watch(house).look(_viewer(house))).set_aside
