@@ -52,6 +52,9 @@ def handle(request):
             import resource
             return {"nice": os.nice(0), "core": list(resource.getrlimit(resource.RLIMIT_CORE)),
                     "secret": os.environ.get("HEARTHLOG_MQTT_URL", ""), "session": os.getsid(0)}
+        case "group":
+            with open("/proc/self/autogroup") as file:
+                return {"group": file.read()}
 
 serve(handle)
 """
@@ -164,6 +167,14 @@ async def test_a_child_is_confined(argv: list[str], monkeypatch: pytest.MonkeyPa
     async with Child(argv, env=python_env(), limits=Limits(nice=7, network=False)) as child:
         found = await child.call({"do": "limits"}, timeout_s=20)
         assert found == {"nice": os.nice(0) + 7, "core": [0, 0], "secret": "", "session": child.pid}
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel makes no groups of sessions")
+async def test_a_child_gives_way_also_where_sessions_share_the_processors(argv: list[str]) -> None:
+    async with Child(argv, env=python_env(), limits=Limits(nice=7, network=False)) as child:
+        assert str((await child.call({"do": "group"}, timeout_s=20))["group"]).split()[-2:] == ["nice", "7"]
+    async with Child(argv, env=python_env(), limits=Limits(nice=0, network=False)) as child:
+        assert str((await child.call({"do": "group"}, timeout_s=20))["group"]).split()[-2:] == ["nice", "0"]
 
 
 async def test_stop_ends_the_process(argv: list[str]) -> None:
