@@ -2,21 +2,14 @@
 
 #include <string.h>
 
+#include "hex.h"
 #include "json.h"
 
 enum { SEEN_BOOT = 1, SEEN_RANGES = 2, SEEN_NACK = 4, SEEN_CREDIT = 8, MAX_RETRY_MS = 86400000 };
 
-static int nibble(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
-
 static bool read_boot(hl_json *j, uint8_t boot[HL_BOOT_BYTES]) {
     char text[2 * HL_BOOT_BYTES + 2];
-    if (!hl_json_text(j, text, sizeof text) || strlen(text) != 2 * HL_BOOT_BYTES) return false;
-    for (size_t i = 0; i < HL_BOOT_BYTES; i++) {
-        int high = nibble(text[2 * i]), low = nibble(text[2 * i + 1]);
-        if (high < 0 || low < 0) return false;
-        boot[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
+    return hl_json_text(j, text, sizeof text) && hl_hex_read(text, strlen(text), boot, HL_BOOT_BYTES);
 }
 
 static bool read_sequence(hl_json *j, uint64_t *value) {

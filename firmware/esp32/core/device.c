@@ -77,6 +77,11 @@ static bool on_settings(void *self, const char *text, size_t n) {
     return true;
 }
 
+static void on_health(void *self, hl_health *health) {
+    const hl_system *system = ((hl_device *)self)->config.system;
+    if (system && system->health) system->health(system->self, health);
+}
+
 hl_code hl_device_begin(hl_device *d, const hl_device_config *config) {
     memset(d, 0, sizeof *d);
     d->config = *config;
@@ -85,7 +90,15 @@ hl_code hl_device_begin(hl_device *d, const hl_device_config *config) {
     d->config.uplink.spool = &d->spool;
     d->config.uplink.quarantine = &d->quarantine;
     d->config.uplink.configured = on_settings;
-    d->config.uplink.configured_self = d;
+    d->config.uplink.commanded = hl_device_command;
+    d->config.uplink.health = on_health;
+    d->config.uplink.self = d;
+    hl_commands_load(&d->commands, config->kv);
+    hl_ota_config ota = {
+        config->firmware,        config->web,  config->kv, config->uplink.board, config->uplink.firmware,
+        config->uplink.password, config->plain};
+    hl_ota_wake(&d->ota, &ota, now_of(d));
+    d->urgent = d->ota.trial; /* one acknowledged record keeps the new firmware: it need not wait for a picture */
     hl_settings_load(&d->settings, config->kv);
     set_quality(d);
     return hl_uplink_begin(&d->uplink, &d->config.uplink);
@@ -146,7 +159,7 @@ static bool asleep(const hl_device *d, uint64_t now_us) {
     return hl_timesync_utc(&d->uplink.time, now_us, &utc_us, &err_us) && hl_settings_quiet(&d->settings, utc_us);
 }
 
-static void take_picture(hl_device *d, uint64_t now_us) {
+static const char *take_picture(hl_device *d, uint64_t now_us, bool wanted) {
     const hl_camera *camera = d->config.camera;
     const uint8_t *jpeg = NULL;
     uint8_t meta[META_BYTES];
@@ -154,17 +167,25 @@ static void take_picture(hl_device *d, uint64_t now_us) {
     if (camera->take(camera->self, &jpeg, &n) < 0 || n > HL_MAX_RECORD_BYTES || hl_jpeg_check(jpeg, n) != HL_OK) {
         d->bad_frames++;
         if (++d->bad_in_a_row % RESET_AFTER == 0) camera->reset(camera->self);
-        return;
+        return "no-picture";
     }
     hl_header header = {.kind = HL_JPEG, .mono_us = now_us, .body_bytes = (uint32_t)n};
     d->bad_in_a_row = 0;
-    if (!worth_keeping(d, (uint32_t)n, now_us)) {
+    if (!worth_keeping(d, (uint32_t)n, now_us) && !wanted) {
         d->still++;
-        return;
+        return "";
     }
     d->kept_us = now_us;
     header.meta_bytes = write_meta(d, now_us, NULL, meta);
-    d->pictures += keep(d, &header, meta, jpeg);
+    if (!keep(d, &header, meta, jpeg)) return "card-error";
+    d->pictures++;
+    return "";
+}
+
+const char *hl_device_snapshot(hl_device *d) {
+    uint64_t now_us = now_of(d);
+    if (!d->config.camera) return "no-camera";
+    return asleep(d, now_us) ? "private" : take_picture(d, now_us, true);
 }
 
 static void take_sound(hl_device *d, uint64_t now_us) {
@@ -182,7 +203,17 @@ static void take_telemetry(hl_device *d, uint64_t now_us) {
     uint8_t body[256];
     hl_cbor_writer w = {body, sizeof body, 0, false};
     hl_header header = {.kind = HL_TELEMETRY, .mono_us = now_us};
-    hl_cbor_map(&w, 5);
+    hl_health health = {0, 0};
+    on_health(d, &health);
+    hl_cbor_map(&w, 5u + (health.battery_mv != 0) + (health.rssi_dbm != 0));
+    if (health.battery_mv) {
+        hl_cbor_text(&w, "battery_mv");
+        hl_cbor_uint(&w, health.battery_mv);
+    }
+    if (health.rssi_dbm) {
+        hl_cbor_text(&w, "rssi_dbm");
+        hl_cbor_int(&w, health.rssi_dbm);
+    }
     hl_cbor_text(&w, "spool_fill_permille");
     hl_cbor_uint(&w, hl_spool_fill(&d->spool));
     hl_cbor_text(&w, "bad_frames");
@@ -209,14 +240,16 @@ void hl_device_step(hl_device *d) {
     if (d->config.camera && now_us >= d->picture_us) {
         d->picture_us =
             next_beat(d->picture_us, now_us, d->config.interval_ms ? d->config.interval_ms : d->settings.interval_ms);
-        if (!silent) take_picture(d, now_us);
+        if (!silent) (void)take_picture(d, now_us, false);
     }
     if (d->config.microphone && !silent) take_sound(d, now_us);
-    if (d->config.telemetry_ms && now_us >= d->telemetry_us) {
+    if ((d->config.telemetry_ms && now_us >= d->telemetry_us) || d->urgent) {
+        d->urgent = false;
         d->telemetry_us = next_beat(d->telemetry_us, now_us, d->config.telemetry_ms);
         take_telemetry(d, now_us);
     }
     hl_uplink_step(&d->uplink);
+    hl_device_orders(d, now_us);
 }
 
 void hl_device_stop_taking(hl_device *d) {

@@ -236,7 +236,7 @@ static void take_packet(hl_mqtt *m) {
     unsigned type = m->rx_type & 0xf0;
     if (m->state == HL_MQTT_GREETING) {
         if (type != CONNACK || m->rx_want != 2 || m->rx[1]) {
-            lose(m, type == CONNACK && m->rx_want == 2 ? "refused" : "not MQTT");
+            lose(m, type == CONNACK && m->rx_want == 2 ? HL_MQTT_REFUSED : "not MQTT");
             return;
         }
         m->state = HL_MQTT_UP;

@@ -7,10 +7,11 @@
 
 #include "hal.h"
 
-#define HL_MQTT_TX 2560
+#define HL_MQTT_TX 2304
 #define HL_MQTT_RX 6144
 #define HL_MQTT_PIECE 4096
 #define HL_MQTT_TOPIC 128
+#define HL_MQTT_REFUSED "refused" /* why, when the broker did not let it in */
 
 typedef struct {
     const char *client_id, *user, *password; /* user NULL: none */

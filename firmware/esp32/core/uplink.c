@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hex.h"
+
 #define ROOT "hearthlog/v1/"
 #define GATEWAY_STATUS ROOT "gateway/status"
 #define STATUS_EVERY_US 60000000ull
@@ -10,25 +12,16 @@
 #define ASK_AGAIN_US 5000000ull
 #define FIRST_RECONNECT_US 500000ull
 #define LAST_RECONNECT_US 30000000ull
+#define LAST_REFUSED_US 300000000ull /* the broker does not know it: only a person can help */
 #define OFFLINE "{\"state\":\"offline\"}"
 
-enum { TOPIC_BYTES = 64, MESSAGE_BYTES = 2048 };
+enum { TOPIC_BYTES = 64, MESSAGE_BYTES = 1792 };
 
 static uint64_t now_of(const hl_uplink *u) { return u->config.clock->mono_us(u->config.clock->self); }
 
 static const char *topic_of(const hl_uplink *u, const char *voice, char topic[TOPIC_BYTES]) {
     (void)snprintf(topic, TOPIC_BYTES, ROOT "%s/%s", u->config.device, voice);
     return topic;
-}
-
-static size_t write_boot(char *out, const uint8_t boot[HL_BOOT_BYTES]) {
-    static const char HEX[] = "0123456789abcdef";
-    for (size_t i = 0; i < HL_BOOT_BYTES; i++) {
-        out[2 * i] = HEX[boot[i] >> 4];
-        out[2 * i + 1] = HEX[boot[i] & 15];
-    }
-    out[2 * HL_BOOT_BYTES] = 0;
-    return 2 * HL_BOOT_BYTES;
 }
 
 /* What the card still holds, by boot: as far as one walk of bounded length sees. */
@@ -62,12 +55,12 @@ static void say_hello(hl_uplink *u) {
     char text[MESSAGE_BYTES], topic[TOPIC_BYTES], boot[2 * HL_BOOT_BYTES + 1];
     held boots[HL_HELLO_BOOTS];
     unsigned count = find_held(u, boots);
-    write_boot(boot, u->config.spool->boot.id);
+    hl_hex_write(u->config.spool->boot.id, HL_BOOT_BYTES, boot);
     int n = snprintf(text, sizeof text,
                      "{\"firmware\":\"%.40s\",\"board\":\"%.40s\",\"boot\":\"%s\",\"mono_us\":%llu,\"spool\":[",
                      u->config.firmware, u->config.board, boot, (unsigned long long)now_of(u));
-    for (unsigned i = 0; i < count; i++) { /* 16 of at most 90 characters: they fit */
-        write_boot(boot, boots[i].boot_id);
+    for (unsigned i = 0; i < count; i++) { /* 16 of at most 75 characters: they fit */
+        hl_hex_write(boots[i].boot_id, HL_BOOT_BYTES, boot);
         n += snprintf(text + n, sizeof text - (size_t)n, "%s{\"boot\":\"%s\",\"first\":%llu,\"last\":%llu}",
                       i ? "," : "", boot, (unsigned long long)boots[i].range.first,
                       (unsigned long long)boots[i].range.last);
@@ -78,20 +71,39 @@ static void say_hello(hl_uplink *u) {
     hl_flights_forget(&u->flights);
 }
 
-static void say_status(hl_uplink *u, uint64_t now_us) {
-    char text[512], topic[TOPIC_BYTES], err[32] = "null";
+static bool say_status(hl_uplink *u, uint64_t now_us, uint32_t wakes_in_s) {
+    char text[512], topic[TOPIC_BYTES], err[32] = "null", more[96] = "";
     uint64_t utc_us, err_us;
-    unsigned fill = hl_spool_fill(u->config.spool);
+    hl_health health = {0, 0};
+    size_t n = 0;
+    if (u->config.health) u->config.health(u->config.self, &health);
     if (hl_timesync_utc(&u->time, now_us, &utc_us, &err_us))
         (void)snprintf(err, sizeof err, "%llu", (unsigned long long)err_us);
-    (void)snprintf(
-        text, sizeof text,
-        "{\"state\":\"online\",\"firmware\":\"%.40s\",\"spool_fill\":0.%03u,\"quarantined\":%lu,\"drops\":%lu,"
-        "\"card_faults\":%lu,\"clock_err_us\":%s}",
-        u->config.firmware, fill > 999 ? 999 : fill, (unsigned long)u->quarantined,
-        (unsigned long)u->config.spool->drops, (unsigned long)u->config.spool->faults, err);
-    if (hl_mqtt_publish(&u->mqtt, topic_of(u, "up/status", topic), text, 1, true))
-        u->status_us = now_us + STATUS_EVERY_US;
+    if (wakes_in_s) n = (size_t)snprintf(more, sizeof more, ",\"wakes_in_s\":%lu", (unsigned long)wakes_in_s);
+    if (health.battery_mv)
+        n += (size_t)snprintf(more + n, sizeof more - n, ",\"battery_mv\":%lu", (unsigned long)health.battery_mv);
+    if (health.rssi_dbm) (void)snprintf(more + n, sizeof more - n, ",\"rssi_dbm\":%ld", (long)health.rssi_dbm);
+    (void)snprintf(text, sizeof text,
+                   "{\"state\":\"%s\",\"firmware\":\"%.40s\",\"board\":\"%.40s\",\"spool_fill_permille\":%u,"
+                   "\"quarantined\":%lu,\"drops\":%lu,\"card_faults\":%lu,\"clock_err_us\":%s%s}",
+                   wakes_in_s ? "asleep" : "online", u->config.firmware, u->config.board,
+                   hl_spool_fill(u->config.spool), (unsigned long)u->quarantined, (unsigned long)u->config.spool->drops,
+                   (unsigned long)u->config.spool->faults, err, more);
+    if (!hl_mqtt_publish(&u->mqtt, topic_of(u, "up/status", topic), text, 1, true)) return false;
+    u->status_us = now_us + STATUS_EVERY_US;
+    return true;
+}
+
+bool hl_uplink_good_night(hl_uplink *u, uint32_t wakes_in_s) {
+    u->asleep = say_status(u, now_of(u), wakes_in_s);
+    return u->asleep;
+}
+
+bool hl_uplink_answer(hl_uplink *u, const char *id, const char *code) {
+    char text[96], topic[TOPIC_BYTES];
+    (void)snprintf(text, sizeof text, "{\"id\":\"%.16s\",\"ok\":%s,\"code\":\"%.31s\"}", id, *code ? "false" : "true",
+                   code);
+    return hl_mqtt_publish(&u->mqtt, topic_of(u, "up/result", topic), text, 1, false);
 }
 
 static void ask_time(hl_uplink *u, uint64_t now_us) {
@@ -115,8 +127,9 @@ static void on_connected(void *self) {
 static void on_lost(void *self, const char *why) {
     hl_uplink *u = self;
     uint8_t dice = 0;
-    uint64_t pause = FIRST_RECONNECT_US << (u->failures < 6 ? u->failures : 6);
-    if (pause > LAST_RECONNECT_US) pause = LAST_RECONNECT_US;
+    uint64_t pause = FIRST_RECONNECT_US << (u->failures < 10 ? u->failures : 10);
+    uint64_t most = strcmp(why, HL_MQTT_REFUSED) ? LAST_RECONNECT_US : LAST_REFUSED_US;
+    if (pause > most) pause = most;
     u->config.random->fill(u->config.random->self, &dice, 1);
     u->reconnect_us = now_of(u) + pause / 2 + pause * dice / 256;
     u->failures++;
@@ -225,10 +238,9 @@ static void on_message(void *self, const char *topic, const char *payload, size_
     else if (!strcmp(topic, topic_of(u, "dn/time", own)) && !retained)
         on_time(u, payload, n);
     else if (!strcmp(topic, topic_of(u, "dn/cfg", own)) && u->config.configured)
-        u->bad_messages += !u->config.configured(u->config.configured_self, payload, n);
-    else if (!strcmp(topic, topic_of(u, "dn/cmd", own)))
-        (void)hl_mqtt_publish(&u->mqtt, topic_of(u, "up/result", own), "{\"ok\":false,\"code\":\"unknown-command\"}", 1,
-                              false);
+        u->bad_messages += !u->config.configured(u->config.self, payload, n);
+    else if (!strcmp(topic, topic_of(u, "dn/cmd", own)) && u->config.commanded && !retained)
+        u->bad_messages += !u->config.commanded(u->config.self, payload, n);
     else
         u->bad_messages++;
 }
@@ -246,7 +258,8 @@ hl_code hl_uplink_begin(hl_uplink *u, const hl_uplink_config *config) {
     u->config = *config;
     u->lost_why = "";
     if (!good_id(config->device)) return HL_BAD_LENGTH;
-    (void)snprintf(u->client_id, sizeof u->client_id, "hearthcam-%s", config->device);
+    (void)snprintf(u->client_id, sizeof u->client_id, "%s%s", config->client_id ? "" : "hearthcam-",
+                   config->client_id ? config->client_id : config->device);
     (void)topic_of(u, "up/status", u->will_topic);
     u->options =
         (hl_mqtt_options){u->client_id, config->user, config->password, u->will_topic, OFFLINE, config->keep_alive_s};
@@ -267,7 +280,7 @@ static void greet(hl_uplink *u, uint64_t now_us) {
             if (!hl_mqtt_subscribe(&u->mqtt, topic_of(u, HEARD[i].voice, topic), HEARD[i].qos)) return;
         if (!hl_mqtt_subscribe(&u->mqtt, GATEWAY_STATUS, 1)) return;
         u->subscribed = true;
-        say_status(u, now_us);
+        (void)say_status(u, now_us, 0);
     }
     u->greeted = true;
 }
@@ -292,7 +305,7 @@ void hl_uplink_step(hl_uplink *u) {
     if (!u->greeted) greet(u, now_us);
     if (!u->greeted) return;
     if (u->hello_due) say_hello(u);
-    if (now_us >= u->status_us) say_status(u, now_us);
+    if (now_us >= u->status_us) (void)say_status(u, now_us, 0);
     if (u->mqtt.streaming) hold_streaming(u, now_us);
     if (!u->online || u->hello_due) return;
     if (now_us >= u->ask_us) ask_time(u, now_us);
@@ -315,7 +328,7 @@ bool hl_uplink_idle(hl_uplink *u) {
 
 void hl_uplink_end(hl_uplink *u) {
     char topic[TOPIC_BYTES];
-    (void)hl_mqtt_publish(&u->mqtt, topic_of(u, "up/status", topic), OFFLINE, 1, true);
+    if (!u->asleep) (void)hl_mqtt_publish(&u->mqtt, topic_of(u, "up/status", topic), OFFLINE, 1, true);
     hl_mqtt_close(&u->mqtt, true);
     hl_flights_settle(&u->flights);
     (void)hl_spool_save(u->config.spool);

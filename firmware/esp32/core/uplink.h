@@ -17,13 +17,17 @@ typedef struct {
     const hl_net *net;
     const hl_clock *clock;
     const hl_random *random;
-    const char *device; /* its id: [a-z0-9][a-z0-9-]{2,31} */
+    const char *device;    /* its id: [a-z0-9][a-z0-9-]{2,31} */
+    const char *client_id; /* NULL: hearthcam-<device> */
     const char *user, *password;
     const char *firmware, *board;
     uint16_t keep_alive_s;
     /* `dn/cfg` has come; false if it is not what it should be. NULL: there are no settings. */
     bool (*configured)(void *self, const char *text, size_t n);
-    void *configured_self;
+    /* `dn/cmd` has come; false if it is no command. NULL: none is taken. */
+    bool (*commanded)(void *self, const char *text, size_t n);
+    void (*health)(void *self, hl_health *health); /* NULL: it knows nothing of itself */
+    void *self;                                    /* of the three above */
 } hl_uplink_config;
 
 typedef struct {
@@ -34,7 +38,7 @@ typedef struct {
     hl_timesync time;
     hl_found streaming;
     char client_id[48], will_topic[64];
-    bool greeted, online, heard_status, hello_due, subscribed;
+    bool greeted, online, heard_status, hello_due, subscribed, asleep;
     unsigned failures;
     uint64_t reconnect_us, status_us, ask_us;
     uint32_t connects, acks, nacks, quarantined, bad_messages;
@@ -47,6 +51,12 @@ hl_code hl_uplink_begin(hl_uplink *u, const hl_uplink_config *config);
 
 /* Do what can be done now; call it again soon. */
 void hl_uplink_step(hl_uplink *u);
+
+/* Tell how a command ended (`code` "": well). False: not now. */
+bool hl_uplink_answer(hl_uplink *u, const char *id, const char *code);
+
+/* Tell that it sleeps from now on, and for how long. False: not now. */
+bool hl_uplink_good_night(hl_uplink *u, uint32_t wakes_in_s);
 
 /* Whether nothing waits: no record that the gateway does not hold, none in flight. */
 bool hl_uplink_idle(hl_uplink *u);

@@ -46,7 +46,10 @@ void fake_begin(fake_broker *b) {
     b->net = (hl_net){b, net_open, net_ready, net_send, net_receive, net_close};
 }
 
-void fake_drop(fake_broker *b) { b->open = false; }
+void fake_drop(fake_broker *b) {
+    b->open = false;
+    b->in_used = 0;
+}
 
 static void answer(fake_broker *b, const void *data, size_t n) {
     if (n > FAKE_OUT - b->out_used) return;
@@ -120,7 +123,7 @@ static void take(fake_broker *b, unsigned type, const uint8_t *p, size_t n) {
 
 void fake_step(fake_broker *b) {
     size_t at = 0;
-    while (b->open) {
+    for (;;) { /* what was sent before a goodbye is heard */
         size_t length = 0, n = 0;
         do {
             if (at + 1 + n >= b->in_used) goto out;

@@ -102,7 +102,7 @@ static void a_stream_that_fails_is_told_once(void) {
 }
 
 static void nothing_is_taken_that_cannot_go_out(void) {
-    static char word[1200], topic[200];
+    static char word[1000], topic[200];
     unsigned taken = 0;
     up();
     memset(word, 'w', sizeof word - 1);

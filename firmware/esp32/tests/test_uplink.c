@@ -192,7 +192,7 @@ static void a_whole_camera_sees_hears_and_tells(void) {
     fake_say(&broker, "hearthlog/v1/porch/dn/cfg", "{\"every_s\": 0}", true, 1);
     fake_say(&broker, "hearthlog/v1/porch/dn/cmd", "{\"id\": 1}", false, 1);
     go(5000);
-    CHECK(quality_set == 20 && device.settings.interval_ms == 1000 && device.uplink.bad_messages == 1);
+    CHECK(quality_set == 20 && device.settings.interval_ms == 1000 && device.uplink.bad_messages == 2);
     CHECK(stored_of(HL_JPEG) >= 4 && stored_of(HL_AUDIO) >= 4 && stored_of(HL_TELEMETRY) >= 2 &&
           stored_of(HL_ANCHOR) == 1);
     bad_frames_to_come = 5;
