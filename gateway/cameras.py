@@ -21,7 +21,7 @@ from gateway.attempts import Attempts
 from gateway.config import Mqtt
 from gateway.entities import Device, Json, Role, Viewer
 from gateway.errors import ConfigError, Conflict, Forbidden, HearthlogError, NotFound, Rejected, Retryable
-from gateway.ingest.desk import CameraDesk, Control, Heard, Result
+from gateway.ingest.desk import CameraDesk, Control, Denial, Heard, Result
 from gateway.ingest.topics import ROOT
 from gateway.pairing import Claim, Grant, Offer, Opener, Pairing
 from gateway.policy import knows_device
@@ -163,6 +163,37 @@ class Cameras:
             root=ROOT,
         )
 
+    async def give_password(self, viewer: Viewer, device: str) -> Told:
+        """A credential for another maker's camera, typed by hand; the one it had before is void.
+
+        Raises Forbidden, NotFound, Conflict (`pairing-impossible`, or `paired` for one that has its own by pairing),
+        Retryable (`pairing-later`).
+        """
+        _admin(viewer)
+        if self.desk.control != "ready":
+            raise Conflict("no password can be given now", code="pairing-impossible", hint=self.hint)
+        password, now_us = secrets.token_urlsafe(18), self._clock()
+
+        def look(connection: Connection) -> Device:
+            row, before = _known(connection, viewer, device), paired.get(connection, device)
+            if before is not None and before.hardware and before.secret is not None:
+                raise Conflict("this camera got its password by pairing", code="paired", hint="Put it out first")
+            return row
+
+        async with self._turn:
+            owner = (await self._db.read(look)).owner
+            await self.desk.dynsec.admit(device, password=password, client_id=device)
+            camera = _camera(Claim("", "", "", "", ""), device, password, person=owner, at_us=now_us)
+
+            def write(connection: Connection) -> None:
+                paired.put(connection, camera)
+                audit.write(connection, Line("password", "done", now_us, person=viewer.user, device=device))
+
+            await self._db.write(write)
+        self.any_paired = True
+        host, port, tls = self._broker_of("127.0.0.1:0")
+        return Told(device, password, host, port, tls, client_id=device, root=ROOT)
+
     async def revoke(self, viewer: Viewer, device: str) -> bool:
         """A camera is of this home no more. Its memories stay. False: the broker is told once it is back; until then
         the gateway refuses what comes. Raises Forbidden, NotFound.
@@ -295,17 +326,7 @@ class Cameras:
             await self.desk.dynsec.admit(device, password=password, client_id=client_id_of(device))
         except Retryable as error:
             raise Retryable("the broker could not be told", code="pairing-later", retry_ms=2_000) from error
-        camera = Paired(
-            device=device,
-            hardware=claim.hardware,
-            board=claim.board,
-            firmware=claim.firmware,
-            secret=hashlib.sha256(password.encode()).digest(),
-            paired_by=opener.person,
-            paired_at_us=now_us,
-            revoked_at_us=None,
-            tuning={},
-        )
+        camera = _camera(claim, device, password, person=opener.person, at_us=now_us)
 
         def write(connection: Connection) -> None:
             paired.put(connection, camera)
@@ -343,14 +364,17 @@ class Cameras:
             lambda c: paired.answer_command(c, device, result.command, result=(result.ok, result.code), at_us=at_us)
         )
 
-    async def _denied(self, place: str) -> None:
+    async def _denied(self, denial: Denial) -> None:
         now_us = self._clock()
-        if now_us - self._denied_us.get(place, -_DENIED_EVERY_US) < _DENIED_EVERY_US:
+        key = f"{denial.place} {denial.user} {denial.wanted.partition(' ')[0]}"
+        if now_us - self._denied_us.get(key, -_DENIED_EVERY_US) < _DENIED_EVERY_US:
             return  # one that tries again and again is one line a minute
         if len(self._denied_us) >= _PLACES:
             self._denied_us.clear()
-        self._denied_us[place] = now_us
-        await self._audit(Line("broker", "not-authorised", now_us, place=place))
+        self._denied_us[key] = now_us
+        outcome = "not-allowed" if denial.wanted else "not-authorised"
+        line = Line("broker", outcome, now_us, device=denial.user, place=denial.place, about=denial.wanted)
+        await self._audit(line)
 
     async def _send(self, command: Command) -> None:
         ttl_ms = max(0, (command.expires_us - self._clock()) // 1_000)
@@ -414,6 +438,20 @@ def update_args(device: str, image: Image, place: str) -> Json:
         "sha256": image.sha256,
         "signature": image.signature,
     }
+
+
+def _camera(claim: Claim, device: str, password: str, *, person: str, at_us: int) -> Paired:
+    return Paired(
+        device=device,
+        hardware=claim.hardware,
+        board=claim.board,
+        firmware=claim.firmware,
+        secret=hashlib.sha256(password.encode()).digest(),
+        paired_by=person,
+        paired_at_us=at_us,
+        revoked_at_us=None,
+        tuning={},
+    )
 
 
 def _device_for(connection: Connection, hardware: str) -> str:

@@ -21,7 +21,8 @@ def broker() -> None:
 @click.option("--port", default=1883, show_default=True, help="For the gateway, on this box only.")
 @click.option("--tls-port", default=8883, show_default=True, help="For cameras.")
 @click.option("--plain-port", default=0, help="Also without encryption, for firmware that has no TLS.")
-def setup(folder: str, at: str, port: int, tls_port: int, plain_port: int) -> None:
+@click.option("--audit", default="", help="Path of hearthlog_audit.so, which notes what was denied.")
+def setup(folder: str, at: str, port: int, tls_port: int, plain_port: int, audit: str) -> None:
     """Write Mosquitto's files into FOLDER: configuration, certificate, and the gateway's password, which also goes into
     the data folder. Cameras are added by pairing."""
     from datetime import UTC, datetime
@@ -31,7 +32,7 @@ def setup(folder: str, at: str, port: int, tls_port: int, plain_port: int) -> No
     from gateway.web import broker_files, tls
 
     settings = load()
-    plan = broker_files.Plan(Path(folder), at, port, tls_port, plain_port)
+    plan = broker_files.Plan(Path(folder), at, port, tls_port, plain_port, audit)
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     broker_files.write(settings.home, plan, names=tls.own_names(settings.http.names), now=datetime.now(UTC))
     click.echo(f"Written to {folder}; Mosquitto needs them in {at}, its own and mode 600.")

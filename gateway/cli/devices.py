@@ -80,6 +80,21 @@ def pair(address: str, wait: bool, as_json: bool) -> None:
 
 @devices.command()
 @click.argument("device")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def password(device: str, as_json: bool) -> None:
+    """Give another maker's camera a password, which is shown this once. The one before opens nothing any more."""
+    given = _running(Request("POST", f"/devices/{device}/password"))
+    if as_json:
+        click.echo(json.dumps(given))
+        return
+    click.echo(f"User       {given['user']}")
+    click.echo(f"Password   {given['password']}")
+    click.echo(f"Client id  {given['client_id']}  (no other is let in)")
+    click.echo(f"Topic      {given['topic']}")
+
+
+@devices.command()
+@click.argument("device")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def revoke(device: str, yes: bool) -> None:
     """Put a camera out: it is disconnected at once and its password opens nothing. What it took stays."""

@@ -35,6 +35,10 @@ _COMMAND = re.compile(r"[0-9a-f]{16}")
 _CODE = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _CONNECTED = re.compile(r"New connection from (?P<place>[0-9A-Fa-f.:]{2,45}?)(:\d+)? on port \d+\.")
 _DENIED = "not authorised"
+_NOT_ALLOWED = re.compile(
+    r"hearthlog-audit: denied (?P<what>publish|subscribe) (?P<user>\S{1,64}) (?P<place>\S{1,45}) (?P<topic>.{0,64})"
+)
+"""As systemd/mosquitto-audit.c writes it."""
 
 Control: TypeAlias = Literal["ready", "absent", "open", "off", "down"]
 """`absent`: this broker has no dynamic security. `open`: it has, and lets everyone do everything. `down`: no
@@ -51,6 +55,18 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Denial:
+    """Somebody whom the broker refused."""
+
+    place: str
+    """The address it came from; empty when that is not known."""
+    user: str = ""
+    """As whom it was connected; empty when it was refused at the door."""
+    wanted: str = ""
+    """`publish <topic>` or `subscribe <filter>`; empty at the door."""
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """Whom the desk tells. They may raise HearthlogError, which is logged."""
 
@@ -59,8 +75,7 @@ class Heard:
     hello: Callable[[str], Awaitable[None]]
     """This device is there again."""
     result: Callable[[str, Result], Awaitable[None]]
-    denied: Callable[[str], Awaitable[None]]
-    """The broker refused a connection; the address it came from, or empty."""
+    denied: Callable[[Denial], Awaitable[None]]
 
 
 class CameraDesk:
@@ -184,10 +199,15 @@ class CameraDesk:
     async def _logged(self, payload: bytes) -> None:
         """The broker tells of an address when it connects, and in the next line that it was refused."""
         assert self._heard is not None
-        line = payload[:200].decode("utf-8", "replace")
+        line = payload[:300].decode("utf-8", "replace")
+        refused = _NOT_ALLOWED.search(line)
+        if refused:
+            wanted = f"{refused['what']} {refused['topic']}"
+            await _kept(self._heard.denied(Denial(refused["place"], refused["user"], wanted)))
+            return
         came = _CONNECTED.search(line)
         if _DENIED in line:
-            await _kept(self._heard.denied(self._place))
+            await _kept(self._heard.denied(Denial(self._place)))
         self._place = came["place"] if came else ""
 
 

@@ -41,6 +41,8 @@ class Plan:
     """For cameras, everywhere."""
     plain_port: int = 0
     """Everywhere and unencrypted, for firmware without TLS; 0: none."""
+    audit: str = ""
+    """Path of the plugin that notes what was denied (systemd/mosquitto-audit.c); empty: none."""
 
 
 def write(home: Path, plan: Plan, *, names: tls.Names, now: datetime) -> None:
@@ -105,8 +107,9 @@ def first_rules(password: str) -> bytes:
 def configuration(plan: Plan, plugin: Path) -> str:
     """For `conf.d`; Debian's own mosquitto.conf turns persistence on and reads it."""
     plain = f"\n{_PLAIN}listener {plan.plain_port}\n{_LISTENER}" if plan.plain_port else ""
+    audit = f"# Asked after it: notes what was denied.\nplugin {plan.audit}\n" if plan.audit else ""
     return _CONFIGURATION.format(
-        plugin=plugin, at=plan.at, port=plan.port, tls_port=plan.tls_port, plain=plain, listener=_LISTENER
+        audit=audit, plugin=plugin, at=plan.at, port=plan.port, tls_port=plan.tls_port, plain=plain, listener=_LISTENER
     )
 
 
@@ -134,7 +137,7 @@ per_listener_settings false
 allow_anonymous false
 plugin {plugin}
 plugin_opt_config_file {at}/dynamic-security.json
-
+{audit}
 # The gateway, from this box only.
 listener {port} 127.0.0.1
 {listener}

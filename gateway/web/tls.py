@@ -36,6 +36,7 @@ _HOME_NETS = (
     "fe80::/10",
 )
 _NETS = tuple(ipaddress.ip_network(net) for net in _HOME_NETS)
+_PINNED = "pinned"
 _CA_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 _CA_LASTS = timedelta(days=20 * 365)
 _LEAF_LASTS = timedelta(days=397)
@@ -66,12 +67,13 @@ class Tls:
 def ensure(home: Path, names: Names, now: datetime) -> Tls:
     """The files, made or renewed if need be. Blocks. Raises HearthlogError when the authority's files are damaged.
 
-    A name that the authority may not vouch for makes a new authority; an address like that is only left out.
+    A name that the authority may not vouch for makes a new authority, unless cameras trust it (`pin`); then such a
+    name is left out, as an address always is.
     """
     folder = home / "tls"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     ca, key = _authority(folder, names, now)
-    names = Names(names.dns, tuple(each for each in names.addresses if _may_serve(ca, each)))
+    names = _allowed(ca, names)
     leaf = folder / "leaf.pem"
     if not _still_good(leaf, ca, names, now):
         _make_leaf(leaf, (ca, key), names, now)
@@ -81,14 +83,19 @@ def ensure(home: Path, names: Names, now: datetime) -> Tls:
 def broker_pem(home: Path, names: Names, now: datetime) -> tuple[bytes, bytes]:
     """(key, certificate and authority) as PEM for the broker, from the same authority. Blocks. Raises as `ensure`.
 
-    It lasts as long as the authority: nobody would renew it, and cameras go by who signed it.
+    It lasts as long as the authority, which stays from now on: nobody would renew it, and cameras go by who signed it.
     """
     folder = home / "tls"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     ca, ca_key = _authority(folder, names, now)
-    allowed = Names(names.dns, tuple(each for each in names.addresses if _may_serve(ca, each)))
-    key, leaf = _signed((ca, ca_key), allowed, from_=now - _DAY, to=ca.not_valid_after_utc)
+    pin(home)
+    key, leaf = _signed((ca, ca_key), _allowed(ca, names), from_=now - _DAY, to=ca.not_valid_after_utc)
     return _private(key), leaf + ca.public_bytes(serialization.Encoding.PEM)
+
+
+def pin(home: Path) -> None:
+    """From now on cameras trust this authority by its fingerprint: it is not replaced before its end. Blocks."""
+    (home / "tls" / _PINNED).touch(mode=0o600)
 
 
 def context(tls: Tls) -> ssl.SSLContext:
@@ -156,7 +163,8 @@ def _authority(folder: Path, names: Names, now: datetime) -> tuple[x509.Certific
                 where=str(folder),
                 hint="Move them away to make a new one: every browser then has to trust it anew",
             ) from error
-        if isinstance(loaded, ec.EllipticCurvePrivateKey) and _may_name(ca, names) and now < ca.not_valid_after_utc:
+        fits = (folder / _PINNED).exists() or all(_may_name(ca, name) for name in names.dns)
+        if isinstance(loaded, ec.EllipticCurvePrivateKey) and fits and now < ca.not_valid_after_utc:
             return ca, loaded
     return _make_authority(folder, names, now)
 
@@ -239,10 +247,17 @@ def _still_good(path: Path, ca: x509.Certificate, names: Names, now: datetime) -
     return named and leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc - _RENEW_BEFORE
 
 
-def _may_name(ca: x509.Certificate, names: Names) -> bool:
+def _allowed(ca: x509.Certificate, names: Names) -> Names:
+    return Names(
+        tuple(each for each in names.dns if _may_name(ca, each)),
+        tuple(each for each in names.addresses if _may_serve(ca, each)),
+    )
+
+
+def _may_name(ca: x509.Certificate, name: str) -> bool:
     constraints = ca.extensions.get_extension_for_class(x509.NameConstraints).value
     suffixes = [each.value for each in constraints.permitted_subtrees or () if isinstance(each, x509.DNSName)]
-    return all(any(name == suffix or name.endswith("." + suffix) for suffix in suffixes) for name in names.dns)
+    return any(name == suffix or name.endswith("." + suffix) for suffix in suffixes)
 
 
 def _may_serve(ca: x509.Certificate, address: str) -> bool:

@@ -51,11 +51,12 @@ class OwnBroker:
     folder: Path
     port: int = field(default_factory=free_port)
     tls_port: int = field(default_factory=free_port)
+    audit: str = ""
     process: subprocess.Popen[bytes] | None = None
 
     def configure(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
-        plan = broker_files.Plan(self.folder, str(self.folder), self.port, self.tls_port)
+        plan = broker_files.Plan(self.folder, str(self.folder), self.port, self.tls_port, audit=self.audit)
         broker_files.write(self.home, plan, names=tls.own_names(), now=datetime.now(UTC))
         mains = ["persistence true", f"persistence_location {self.folder}/"]
         if os.geteuid() == 0:
@@ -92,8 +93,8 @@ class OwnBroker:
 
 
 @contextlib.contextmanager
-def own_broker(program: Path, folder: Path) -> Iterator[OwnBroker]:
-    made = OwnBroker(program, folder / "home", folder / "broker")
+def own_broker(program: Path, folder: Path, *, audit: str = "") -> Iterator[OwnBroker]:
+    made = OwnBroker(program, folder / "home", folder / "broker", audit=audit)
     made.configure()
     made.start()
     try:

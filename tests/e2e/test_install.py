@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+
+from gateway.ingest.dynsec import camera_rules
+from gateway.web import broker_files, tls
+from tests.e2e.owned import free_port
 
 pytestmark = pytest.mark.slow
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
@@ -97,22 +103,28 @@ class Broker:
     program: Path
     folder: Path
     port: int
+    tls_port: int
     process: subprocess.Popen[bytes] | None = None
 
     def configure(self) -> None:
-        """The files of `systemd/`; only paths, the port and who runs it differ from the guide's."""
-        users = self.folder / "hearthlog.passwd"
-        users.touch(mode=0o600)
-        for name, password in PASSWORDS.items():
-            subprocess.run(["mosquitto_passwd", "-b", users, name, password], check=True, capture_output=True)
-        shutil.copy(SYSTEMD / "mosquitto-hearthlog.acl", self.folder / "hearthlog.acl")
-        (self.folder / "hearthlog.acl").chmod(0o600)
-        text = (SYSTEMD / "mosquitto-hearthlog.conf").read_text()
-        text = text.replace("listener 1883\n", f"listener {self.port} 127.0.0.1\n")
-        text = text.replace("/etc/mosquitto/", f"{self.folder}/")
-        mains = ["persistence true", f"persistence_location {self.folder}/", "log_dest none"]
+        """What `hearthlog broker setup` writes; only who runs it differs from the guide's, and who was paired since."""
+        plan = broker_files.Plan(self.folder / "made", str(self.folder), self.port, self.tls_port)
+        broker_files.write(self.folder, plan, names=tls.own_names(), now=datetime.now(UTC))
+        for made in (self.folder / "made").iterdir():
+            assert made.stat().st_mode & 0o077 == 0, made
+            shutil.copy(made, self.folder)
+        PASSWORDS["gateway"] = (self.folder / broker_files.PASSWORD_FILE).read_text()
+        rules = self.folder / "dynamic-security.json"
+        value = json.loads(rules.read_text())
+        for name in ("porch", "attic"):
+            client = json.loads(broker_files.first_rules(PASSWORDS[name]))["clients"][0]
+            value["clients"].append({**client, "username": name, "roles": [{"rolename": name}]})
+            value["roles"].append({"rolename": name, "acls": camera_rules(name)})
+        rules.write_text(json.dumps(value))
+        mains = ["persistence true", f"persistence_location {self.folder}/"]
         if os.geteuid() == 0:
             mains.append("user root")
+        text = (self.folder / "hearthlog.conf").read_text()
         (self.folder / "mosquitto.conf").write_text("\n".join(mains) + "\n" + text)
 
     def start(self) -> None:
@@ -134,9 +146,7 @@ class Broker:
 
 @pytest.fixture
 def broker(tmp_path: Path, mosquitto: Path) -> Iterator[Broker]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        made = Broker(mosquitto, tmp_path, probe.getsockname()[1])
+    made = Broker(mosquitto, tmp_path, free_port(), free_port())
     made.configure()
     made.start()
     yield made
@@ -249,7 +259,10 @@ def test_a_camera_speaks_below_its_own_name_only(broker: Broker) -> None:
 
 def test_a_camera_hears_what_is_meant_for_it_only(broker: Broker) -> None:
     with Peer(broker, "gateway").connected() as gateway, Peer(broker, "porch").connected() as porch:
-        porch.subscribe("hearthlog/v1/#")
+        assert porch.subscribe("hearthlog/v1/#") == NOT_ALLOWED
+        assert porch.subscribe("hearthlog/v1/attic/dn/#") == NOT_ALLOWED
+        porch.subscribe("hearthlog/v1/porch/dn/#")
+        porch.subscribe("hearthlog/v1/gateway/status")
         with Peer(broker, "attic").connected() as attic:
             attic.publish("hearthlog/v1/attic/up/jpeg", b"another's picture")
         gateway.publish("hearthlog/v1/attic/dn/cmd", b"for another")
@@ -264,7 +277,8 @@ def test_the_gateway_writes_what_is_its_own_only(broker: Broker) -> None:
         assert gateway.publish("hearthlog/v1/porch/dn/ack") in (0, 0x10)
         assert gateway.publish("hearthlog/v1/gateway/status") in (0, 0x10)
         assert gateway.publish("hearthlog/v1/porch/up/jpeg") == NOT_ALLOWED
-        assert gateway.publish("homeassistant/anything") == NOT_ALLOWED
+        assert gateway.publish("anything/else") == NOT_ALLOWED
+        assert gateway.subscribe("#") == NOT_ALLOWED
 
 
 def test_a_message_above_the_limit_ends_the_connection_and_one_below_comes_through(broker: Broker) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -37,6 +38,18 @@ async def unit(house: OwnedHouse) -> Unit:
     """A camera that is paired."""
     made = Unit()
     await made.pair((await house.open_window())["text"])
+    return made
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    """What notes the broker's denials, built as the guide says."""
+    if not Path("/usr/include/mosquitto_plugin.h").exists():
+        pytest.skip("this machine has no headers of Mosquitto: apt-get install libmosquitto-dev mosquitto-dev")
+    made = tmp_path / "hearthlog_audit.so"
+    source = Path(__file__).resolve().parents[2] / "systemd" / "mosquitto-audit.c"
+    flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
+    subprocess.run(["cc", *flags, "-o", made, source], check=True, timeout=60)
     return made
 
 
@@ -84,6 +97,28 @@ async def test_a_camera_speaks_and_hears_below_its_own_name_only(house: OwnedHou
             assert (await client.subscribe(wanted))[0].is_failure, wanted
         for wanted in (f"hearthlog/v1/{device}/dn/#", "hearthlog/v1/gateway/status"):
             assert not (await client.subscribe(wanted))[0].is_failure, wanted
+
+
+@pytest.mark.system("cc")
+async def test_what_a_camera_may_not_is_denied_with_a_line_in_the_audit(
+    tmp_path: Path, mosquitto: Path, plugin: Path
+) -> None:
+    unit = Unit()
+    with own_broker(mosquitto, tmp_path, audit=str(plugin)) as broker:
+        async with owned_house(broker.settings()) as house:
+            await unit.pair((await house.open_window())["text"])
+            async with unit.connected() as client:
+                with pytest.raises(MqttCodeError):
+                    await _publish(client, "hearthlog/v1/porch/up/jpeg")
+                assert (await client.subscribe("hearthlog/v1/porch/dn/#"))[0].is_failure
+                await _publish(client, f"hearthlog/v1/{unit.told['device']}/up/event")
+            await house.until(lambda c: c.execute("SELECT 1 FROM audit WHERE about LIKE 'subscribe%'").fetchone())
+            lines = (await house.admin("GET", "/audit"))["items"]
+    denied = [(line["device"], line["about"]) for line in lines if line["outcome"] == "not-allowed"]
+    assert denied == [
+        (unit.told["device"], "subscribe hearthlog/v1/porch/dn/#"),
+        (unit.told["device"], "publish hearthlog/v1/porch/up/jpeg"),
+    ]
 
 
 async def test_a_credential_opens_for_its_own_client_and_nobody_else(house: OwnedHouse, unit: Unit) -> None:
@@ -279,3 +314,24 @@ async def test_the_command_shows_a_code_and_waits_for_the_camera(house: OwnedHou
     assert f"{unit.told['device']} is in" in rest
     assert unit.told["password"] not in "".join(told) + rest
     assert "█" in "".join(told)
+
+
+async def test_another_makers_camera_gets_a_password_by_hand(house: OwnedHouse) -> None:
+    await house.admin("POST", "/devices", {"id": "porch", "name": "Porch"})
+    given = await house.admin("POST", "/devices/porch/password")
+    assert (given["user"], given["client_id"]) == ("porch", "porch")
+    broker = {"hostname": "127.0.0.1", "port": int(house.settings.mqtt.url.rpartition(":")[2])}
+    who = {"username": "porch", "password": given["password"], "identifier": "porch"}
+    async with aiomqtt.Client(**broker, **who, protocol=aiomqtt.ProtocolVersion.V5) as client:
+        await _publish(client, "hearthlog/v1/porch/up/jpeg")
+        with pytest.raises(MqttCodeError):
+            await _publish(client, "hearthlog/v1/attic/up/jpeg")
+    with pytest.raises(MqttError):
+        async with aiomqtt.Client(**broker, **{**who, "identifier": "hearthlog-gateway-plain"}):
+            pass
+    again = await house.admin("POST", "/devices/porch/password")
+    assert again["password"] != given["password"]
+    await house.admin("POST", "/devices/porch/revoke")
+    with pytest.raises(MqttError):
+        async with aiomqtt.Client(**broker, **{**who, "password": again["password"]}):
+            pass

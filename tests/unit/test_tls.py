@@ -153,3 +153,24 @@ def test_command_socket_is_the_owners_alone_even_under_a_long_path(tmp_path: Pat
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert not path.exists()
+
+
+def test_an_authority_that_cameras_trust_stays_when_the_box_is_renamed(tmp_path: Path) -> None:
+    first = tls.ensure(tmp_path, NAMES, NOW)
+    tls.pin(tmp_path)
+    renamed = tls.Names(("localhost", "box.example.org"), NAMES.addresses)
+    again = tls.ensure(tmp_path, renamed, NOW)
+    assert again.fingerprint == first.fingerprint
+    named = leaf_of(again).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "box.example.org" not in named.get_values_for_type(x509.DNSName)
+
+
+def test_the_brokers_certificate_is_of_the_same_authority_and_outlives_the_dashboards(tmp_path: Path) -> None:
+    made = tls.ensure(tmp_path, NAMES, NOW)
+    key, chain = tls.broker_pem(tmp_path, NAMES, NOW)
+    leaf, ca = x509.load_pem_x509_certificates(chain)
+    leaf.verify_directly_issued_by(ca)
+    assert tls.fingerprint_of(ca) == made.fingerprint
+    assert leaf.not_valid_after_utc == ca.not_valid_after_utc
+    assert b"PRIVATE KEY" in key
+    assert b"PRIVATE KEY" not in chain

@@ -77,6 +77,15 @@ class PairWindow(Shape):
     possible: bool = Field(description="Whether the broker gives credentials now")
 
 
+class Password(Shape):
+    """For another maker's camera; shown this once."""
+
+    user: str
+    password: str
+    client_id: str = Field(description="The credential opens with this MQTT client id and no other")
+    topic: str
+
+
 class Revoked(Shape):
     """What became of it."""
 
@@ -117,7 +126,10 @@ async def open_pairing(ask: Ask[PairOpen]) -> PairWindow:
     """Open the window: five minutes, one camera, five tries. Only an admin can, signed in."""
     viewer = ask.person
     await door(ask.parts).open_window(viewer, place_of(ask.parts, ask.request, ask.given.address))
-    return await window_now(ask.parts, viewer)
+    window = await window_now(ask.parts, viewer)
+    if window.fingerprint:
+        await asyncio.to_thread(tls.pin, ask.parts.settings.home)
+    return window
 
 
 @reads("/devices/pair", query=Nothing, answer=PairWindow)
@@ -131,6 +143,14 @@ async def close_pairing(ask: Ask[Nothing]) -> Nothing:
     """Stop pairing."""
     await door(ask.parts).close_window(ask.person)
     return Nothing()
+
+
+@writes("POST", f"/devices/{_ID}/password", body=Nothing, answer=Password)
+async def give_password(ask: Ask[Nothing]) -> Password:
+    """A password for another maker's camera. The one it had before opens nothing any more."""
+    told = await door(ask.parts).give_password(ask.person, ask.part("id"))
+    topic = ask.parts.devices.topic_of(told.device)
+    return Password(user=told.device, password=told.password, client_id=told.client_id, topic=topic)
 
 
 @writes("POST", f"/devices/{_ID}/revoke", body=Nothing, answer=Revoked)
@@ -160,7 +180,7 @@ async def read_audit(ask: Ask[Nothing]) -> Audit:
     )
 
 
-ROUTES = (pair, open_pairing, read_pairing, close_pairing, revoke_device, read_audit)
+ROUTES = (pair, open_pairing, read_pairing, close_pairing, give_password, revoke_device, read_audit)
 
 
 def door(parts: Parts) -> Cameras:

@@ -88,9 +88,10 @@ def more(card: DeviceCard, about: About | None, *, now_us: int, zone: str) -> li
     found.append(("In quarantine", NOT_TOLD if card.quarantined is None else _records(card.quarantined)))
     found.append(("Faults of its card", NOT_TOLD if card.card_faults is None else f"{card.card_faults:,}"))
     found.append(("Firmware", card.firmware or NOT_TOLD))
-    if about is not None:
+    if about is not None and about.paired.board:
         found.append(("Board", about.paired.board))
         found.append(("Serial", about.paired.hardware))
+    if about is not None:
         found.append(("Paired", words.short_when(about.paired.paired_at_us, now_us, zone)))
         if about.paired.revoked_at_us is not None:
             found.append(("Put out", words.short_when(about.paired.revoked_at_us, now_us, zone)))
