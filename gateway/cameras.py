@@ -22,6 +22,7 @@ from gateway.config import Mqtt
 from gateway.entities import Device, Json, Role, Viewer
 from gateway.errors import ConfigError, Conflict, Forbidden, HearthlogError, NotFound, Rejected, Retryable
 from gateway.ingest.desk import CameraDesk, Control, Denial, Heard, Result
+from gateway.ingest.dynsec import HOME_ASSISTANT
 from gateway.ingest.topics import ROOT
 from gateway.pairing import Claim, Grant, Offer, Opener, Pairing
 from gateway.policy import knows_device
@@ -193,6 +194,19 @@ class Cameras:
         self.any_paired = True
         host, port, tls = self._broker_of("127.0.0.1:0")
         return Told(device, password, host, port, tls, client_id=device, root=ROOT)
+
+    async def give_home_assistant(self, viewer: Viewer) -> tuple[str, str]:
+        """(user, password) for Home Assistant at this broker; the password it had before is void.
+
+        Raises Forbidden, Conflict (`pairing-impossible`), Retryable (`pairing-later`).
+        """
+        _admin(viewer)
+        if self.desk.control != "ready":
+            raise Conflict("no password can be given now", code="pairing-impossible", hint=self.hint)
+        password = secrets.token_urlsafe(18)
+        await self.desk.dynsec.admit_home_assistant(password)
+        await self._audit(Line("password", "done", self._clock(), person=viewer.user, about=HOME_ASSISTANT))
+        return HOME_ASSISTANT, password
 
     async def revoke(self, viewer: Viewer, device: str) -> bool:
         """A camera is of this home no more. Its memories stay. False: the broker is told once it is back; until then

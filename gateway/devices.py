@@ -26,7 +26,7 @@ State: TypeAlias = Literal["awake", "asleep", "look", "away"]
 AWAKE_US = 120_000_000
 _USUAL_TIMES = 3
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{2,31}")
-_RESERVED = {"gateway", "pair"}
+_RESERVED = {"gateway", "pair", "home-assistant"}
 _MAX_NAME = 60
 _DAY_US = 86_400_000_000
 _ROOT = "hearthlog/v1"
@@ -150,7 +150,7 @@ class Devices:
             raise Rejected(
                 "this is not a name a camera can have in its topic",
                 code="bad-device-id",
-                hint="a-z, 0-9 and -, 3 to 32 characters, and not `gateway`",
+                hint="a-z, 0-9 and -, 3 to 32 characters, and not `gateway`, `pair` or `home-assistant`",
             )
         checked = _checked(setting)
 

@@ -40,4 +40,14 @@ def setup(folder: str, at: str, port: int, tls_port: int, plain_port: int, audit
     click.echo(f"                mqtt.password_file = {settings.home / broker_files.PASSWORD_FILE}")
 
 
+@broker.command("home-assistant")
+def home_assistant() -> None:
+    """Give Home Assistant a name and a password at the broker, shown this once. The ones before open nothing more."""
+    from gateway.cli.client import Request, running
+
+    given = running(Request("POST", "/broker/home-assistant"))
+    click.echo(f"User       {given['user']}")
+    click.echo(f"Password   {given['password']}")
+
+
 COMMAND = broker

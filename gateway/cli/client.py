@@ -59,6 +59,17 @@ def ask(request: Request) -> Json:
     return through(request, lambda settings: _for_a_moment(settings, request))
 
 
+def running(request: Request) -> Json:
+    """The answer of a gateway that runs. Raises NotFound without one: what is asked would be gone with this command."""
+    from gateway.config import load
+    from gateway.errors import NotFound
+
+    answered = call(load().home, request)
+    if answered is None:
+        raise NotFound("no gateway is running", hint="hearthlog serve")
+    return answered
+
+
 async def _for_a_moment(settings: Settings, request: Request) -> Json:
     import asyncio
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.client import Request, ask, call
+from gateway.cli.client import Request, ask, running
 from gateway.errors import NotFound
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def add(device: str, name: str | None, room: str | None, privacy: str | None, as
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def pair(address: str, wait: bool, as_json: bool) -> None:
     """Let one camera in: shows a code for five minutes, as text and as a QR code."""
-    window = _running(Request("POST", "/devices/pair", body={"address": address} if address else {}))
+    window = running(Request("POST", "/devices/pair", body={"address": address} if address else {}))
     if as_json:
         click.echo(json.dumps(window, ensure_ascii=False))
     else:
@@ -66,9 +66,9 @@ def pair(address: str, wait: bool, as_json: bool) -> None:
     try:
         while window["state"] == "open":
             time.sleep(_LOOK_S)
-            window = _running(Request("GET", "/devices/pair"))
+            window = running(Request("GET", "/devices/pair"))
     except KeyboardInterrupt:
-        _running(Request("DELETE", "/devices/pair"))
+        running(Request("DELETE", "/devices/pair"))
         raise
     if as_json:
         click.echo(json.dumps(window, ensure_ascii=False))
@@ -83,7 +83,7 @@ def pair(address: str, wait: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def password(device: str, as_json: bool) -> None:
     """Give another maker's camera a password, which is shown this once. The one before opens nothing any more."""
-    given = _running(Request("POST", f"/devices/{device}/password"))
+    given = running(Request("POST", f"/devices/{device}/password"))
     if as_json:
         click.echo(json.dumps(given))
         return
@@ -197,16 +197,6 @@ def _show(window: Json) -> None:
         click.echo(f"Fingerprint  {window['fingerprint']}")
     click.echo(f"Text         {window['text']}")
     click.echo("One camera, once. The code stops working after 5 minutes or 5 wrong tries. Ctrl-C stops pairing.")
-
-
-def _running(request: Request) -> Json:
-    """Raises NotFound without a running gateway: nobody would be there when the camera asks."""
-    from gateway.config import load
-
-    answered = call(load().home, request)
-    if answered is None:
-        raise NotFound("no gateway is running, so no camera could come in", hint="hearthlog serve")
-    return answered
 
 
 COMMAND = devices

@@ -23,6 +23,8 @@ LOG = "$SYS/broker/log/N"
 """Where Mosquitto tells of connections that it refused (`log_dest topic`)."""
 ANSWER_S = 5.0
 GATEWAY_ROLE = "hearthlog-gateway"
+HOME_ASSISTANT = "home-assistant"
+"""Its user name and the end of its role's."""
 _ROLE = "hearthlog-camera-"
 _NOT_THERE = ("Client not found", "Role not found")
 
@@ -93,6 +95,27 @@ class DynSec:
         for answer in await self.ask(_admit(device, password=password, client_id=client_id)):
             _check(answer)
 
+    async def admit_home_assistant(self, password: str) -> None:
+        """A credential for Home Assistant; the one before is void. Raises as `admit`."""
+        role = f"hearthlog-{HOME_ASSISTANT}"
+        away = [
+            {"command": "deleteClient", "username": HOME_ASSISTANT},
+            {"command": "deleteRole", "rolename": role},
+        ]
+        for answer in await self.ask(away):
+            _check(answer, but=_NOT_THERE)
+        come = [
+            {"command": "createRole", "rolename": role, "acls": home_assistant_rules()},
+            {
+                "command": "createClient",
+                "username": HOME_ASSISTANT,
+                "password": password,
+                "roles": [{"rolename": role}],
+            },
+        ]
+        for answer in await self.ask(come):
+            _check(answer)
+
     async def expel(self, device: str) -> None:
         """No credential, no rules, and who is connected by it is put out. Nothing there is fine. Raises as `admit`."""
         for answer in await self.ask(_expel(device)):
@@ -118,9 +141,20 @@ def camera_rules(device: str) -> list[Command]:
     ]
 
 
+def home_assistant_rules() -> list[Command]:
+    """What Home Assistant may: hear what the gateway tells it, say that it is there, and press a camera's buttons."""
+    read = ["homeassistant/#", f"{ROOT}/+/ha/#", STATUS]
+    return [
+        *(_rule("subscribePattern", topic) for topic in read),
+        *(_rule("publishClientReceive", topic) for topic in read),
+        _rule("publishClientSend", "homeassistant/status"),
+        _rule("publishClientSend", f"{ROOT}/+/ha/press"),
+    ]
+
+
 def gateway_rules() -> list[Command]:
     """What the gateway may: hear everyone, speak to everyone, tell of itself, and manage the plugin."""
-    read = [f"{ROOT}/+/up/#", RESPONSE, "$SYS/broker/log/#", "homeassistant/#"]
+    read = [f"{ROOT}/+/up/#", f"{ROOT}/+/ha/#", RESPONSE, "$SYS/broker/log/#", "homeassistant/#"]
     write = [f"{ROOT}/+/dn/#", f"{ROOT}/+/ha/#", STATUS, TOPIC, "homeassistant/#"]
     return [
         *(_rule("subscribePattern", topic) for topic in (*read, STATUS)),

@@ -335,3 +335,17 @@ async def test_another_makers_camera_gets_a_password_by_hand(house: OwnedHouse) 
     with pytest.raises(MqttError):
         async with aiomqtt.Client(**broker, **{**who, "password": again["password"]}):
             pass
+
+
+async def test_home_assistant_hears_what_is_told_to_it_and_no_more(house: OwnedHouse) -> None:
+    given = await house.admin("POST", "/broker/home-assistant")
+    broker = {"hostname": "127.0.0.1", "port": int(house.settings.mqtt.url.rpartition(":")[2])}
+    who = {"username": given["user"], "password": given["password"], "protocol": aiomqtt.ProtocolVersion.V5}
+    async with aiomqtt.Client(**broker, **who) as client:
+        for allowed in ("homeassistant/#", "hearthlog/v1/+/ha/state", "hearthlog/v1/gateway/status"):
+            assert not (await client.subscribe(allowed))[0].is_failure, allowed
+        for denied in ("#", "hearthlog/v1/+/up/#", "hearthlog/v1/+/dn/#", "$SYS/#"):
+            assert (await client.subscribe(denied))[0].is_failure, denied
+        await _publish(client, "hearthlog/v1/porch/ha/press")
+        with pytest.raises(MqttCodeError):
+            await _publish(client, "hearthlog/v1/porch/dn/cmd")

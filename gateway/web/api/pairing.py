@@ -86,6 +86,13 @@ class Password(Shape):
     topic: str
 
 
+class BrokerLogin(Shape):
+    """Shown this once."""
+
+    user: str
+    password: str
+
+
 class Revoked(Shape):
     """What became of it."""
 
@@ -153,6 +160,13 @@ async def give_password(ask: Ask[Nothing]) -> Password:
     return Password(user=told.device, password=told.password, client_id=told.client_id, topic=topic)
 
 
+@writes("POST", "/broker/home-assistant", body=Nothing, answer=BrokerLogin)
+async def give_home_assistant(ask: Ask[Nothing]) -> BrokerLogin:
+    """A password for Home Assistant at the broker. The one it had before opens nothing any more."""
+    user, password = await door(ask.parts).give_home_assistant(ask.person)
+    return BrokerLogin(user=user, password=password)
+
+
 @writes("POST", f"/devices/{_ID}/revoke", body=Nothing, answer=Revoked)
 async def revoke_device(ask: Ask[Nothing]) -> Revoked:
     """Put a camera out: it is disconnected at once and its password opens nothing. What it took stays."""
@@ -180,7 +194,16 @@ async def read_audit(ask: Ask[Nothing]) -> Audit:
     )
 
 
-ROUTES = (pair, open_pairing, read_pairing, close_pairing, give_password, revoke_device, read_audit)
+ROUTES = (
+    pair,
+    open_pairing,
+    read_pairing,
+    close_pairing,
+    give_password,
+    give_home_assistant,
+    revoke_device,
+    read_audit,
+)
 
 
 def door(parts: Parts) -> Cameras:
