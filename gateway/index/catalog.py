@@ -58,6 +58,17 @@ class Columns:
             self.has.take(at),
         )
 
+    def picked(self, flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """One a row: `flags` at its id; False from the end of `flags` on."""
+        if not len(self.ids):
+            return np.zeros(0, bool)
+        first, last = int(self.ids[0]), int(self.ids[-1])
+        whole = np.zeros(last + 1, bool)
+        whole[: len(flags)] = flags[: last + 1]
+        if last - first + 1 == len(self.ids):  # none is missing: an id is its place
+            return whole[first:]
+        return whole.take(self.ids)
+
     def places(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Positions of those `ids` that are here, in the order given."""
         if not len(self.ids) or not len(ids):

@@ -182,7 +182,6 @@ class Index:
             await self._follow_words(uids, cursor, gone)
             await self._follow_vectors(uids, gone)
         self._cursor = cursor
-        metrics.index_lag.labels("words").set(len(lines))
         return bool(lines)
 
     async def _follow_words(self, uids: list[str], cursor: Cursor, strays: bool) -> None:

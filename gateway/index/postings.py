@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.entities import Cursor
-from gateway.index.vectors import Ids
+from gateway.index.vectors import Ids, Mask
 from gateway.store import changes, words
 from gateway.store.db import Connection
 
@@ -45,14 +45,14 @@ class Postings:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._generation = 0
 
-    def of(self, connection: Connection, expression: str) -> Ids:
-        """Captures that match an FTS5 expression, in ascending order."""
+    def of(self, connection: Connection, expression: str) -> Mask:
+        """Whether a capture matches an FTS5 expression, by its id; ids from the end on do not."""
         with self._lock:
             generation, known = self._generation, self._known.get(expression)
         with _snapshot(connection):
             now = changes.load_cursor(connection, CURSOR)
             if now is None:  # it is being made anew
-                return words.postings(connection, expression)
+                return np.unpackbits(_packed(words.postings(connection, expression))).view(np.bool_)
             if known is not None and known.at.epoch == now.epoch and known.at.sequence >= now.sequence:
                 bits = known.bits
             else:
@@ -63,7 +63,7 @@ class Postings:
                 self._known.move_to_end(expression)
                 if len(self._known) > _EXPRESSIONS:
                     self._known.popitem(last=False)
-        return np.flatnonzero(np.unpackbits(bits))
+        return np.unpackbits(bits).view(np.bool_)
 
     def forget(self) -> None:
         """Everything, also what is being read just now: the text index was thrown away."""

@@ -28,16 +28,14 @@ def share_of_words(connection: Connection, postings: Postings, view: View, wante
     visible = int(np.count_nonzero(view.visible))
     weight_sum = 0.0
     for word in wanted:
-        whole = rows.places(postings.of(connection, word.phrase))
-        begun = np.empty(0, np.int64)
+        whole = rows.picked(postings.of(connection, word.phrase))
+        found = whole
         if word.prefix:
-            longer = np.zeros(len(rows), bool)
-            longer[rows.places(postings.of(connection, f"{word.phrase}*"))] = True
-            longer[whole] = False
-            begun = np.flatnonzero(longer)
-        having = int(np.count_nonzero(view.visible[whole])) + int(np.count_nonzero(view.visible[begun]))
+            found = whole | rows.picked(postings.of(connection, f"{word.phrase}*"))
+        having = int(np.count_nonzero(found & view.visible))
         rarity = math.log(1 + (visible - having + 0.5) / (having + 0.5))
-        total[whole] += np.float32(rarity)
-        total[begun] += np.float32(rarity * _BEGINNING)
+        total += whole * np.float32(rarity)
+        if word.prefix:
+            total += (found & ~whole) * np.float32(rarity * _BEGINNING)
         weight_sum += rarity
     return total / np.float32(weight_sum) if weight_sum else total
