@@ -14,16 +14,14 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from gateway.attempts import Attempts
 from gateway.config import Mqtt
 from gateway.entities import Device, Json, Role, Viewer
-from gateway.errors import ConfigError, Conflict, Forbidden, HearthlogError, NotFound, Rejected, Retryable
+from gateway.errors import Conflict, Forbidden, HearthlogError, NotFound, Rejected, Retryable
 from gateway.ingest.desk import CameraDesk, Control, Denial, Heard, Result
 from gateway.ingest.dynsec import HOME_ASSISTANT
-from gateway.ingest.topics import ROOT
+from gateway.ingest.reach import Reach, client_id_of, reach_of
 from gateway.pairing import Claim, Grant, Offer, Opener, Pairing
 from gateway.policy import knows_device
 from gateway.store import audit, devices, firmware, paired
@@ -38,7 +36,6 @@ log = logging.getLogger(__name__)
 COMMAND_S = 120
 """How long a command to a camera that is awake may take; one that sleeps hears it when it wakes, so it has longer."""
 SLEEPER_S = 86_400
-_BROKER_PORT = 8883
 _DENIED_EVERY_US = 60_000_000
 _PLACES = 256
 _OFFSET_S = 900.0
@@ -60,11 +57,8 @@ class Told:
 
     device: str
     password: str
-    host: str
-    port: int
-    tls: bool
     client_id: str
-    root: str
+    reach: Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +86,11 @@ class Cameras:
         self.pairing = Pairing()
         self.desk = CameraDesk(settings)
         self.any_paired = False
-        """Whether a camera was ever paired: from then on nobody comes in unasked. Right once `run` began."""
+        """Whether a camera was ever paired: from then on nobody comes in unasked. Right after `look`."""
+        self.when_first: Callable[[], None] = _nothing
+        """Called once, when the first camera of this home was paired."""
+        self.forgotten: frozenset[str] = frozenset()
+        """Cameras that are paired here and have no credential at the broker: they have to be paired again."""
 
     async def run(self) -> None:
         """Keep the desk, for ever."""
@@ -153,16 +151,8 @@ class Cameras:
                 about = f"{claim.board} {claim.hardware}"
                 await self._audit(Line("pairing", error.code, self._clock(), place=peer, about=about))
                 raise
-        host, port, tls = self._broker_of(opener.place)
-        return Told(
-            device=grant.device,
-            password=grant.password,
-            host=host,
-            port=port,
-            tls=tls,
-            client_id=client_id_of(grant.device),
-            root=ROOT,
-        )
+        reach = reach_of(self._settings, opener.place)
+        return Told(grant.device, grant.password, client_id_of(grant.device), reach)
 
     async def give_password(self, viewer: Viewer, device: str) -> Told:
         """A credential for another maker's camera, typed by hand; the one it had before is void.
@@ -184,16 +174,15 @@ class Cameras:
         async with self._turn:
             owner = (await self._db.read(look)).owner
             await self.desk.dynsec.admit(device, password=password, client_id=device)
-            camera = _camera(Claim("", "", "", "", ""), device, password, person=owner, at_us=now_us)
+            camera = paired.made(paired.BY_HAND, device, password, person=owner, at_us=now_us)
 
             def write(connection: Connection) -> None:
                 paired.put(connection, camera)
                 audit.write(connection, Line("password", "done", now_us, person=viewer.user, device=device))
 
             await self._db.write(write)
-        self.any_paired = True
-        host, port, tls = self._broker_of("127.0.0.1:0")
-        return Told(device, password, host, port, tls, client_id=device, root=ROOT)
+        self._came(device)
+        return Told(device, password, device, reach_of(self._settings, ""))
 
     async def give_home_assistant(self, viewer: Viewer) -> tuple[str, str]:
         """(user, password) for Home Assistant at this broker; the password it had before is void.
@@ -333,14 +322,14 @@ class Cameras:
         return await self._db.read(audit.newest)
 
     async def _let_in(self, claim: Claim, opener: Opener) -> Grant:
-        device = await self._db.read(lambda c: _device_for(c, claim.hardware))
+        device = await self._db.read(lambda c: paired.id_for(c, claim.hardware))
         password = secrets.token_urlsafe(32)
         now_us = self._clock()
         try:
             await self.desk.dynsec.admit(device, password=password, client_id=client_id_of(device))
         except Retryable as error:
             raise Retryable("the broker could not be told", code="pairing-later", retry_ms=2_000) from error
-        camera = _camera(claim, device, password, person=opener.person, at_us=now_us)
+        camera = paired.made(claim, device, password, person=opener.person, at_us=now_us)
 
         def write(connection: Connection) -> None:
             paired.put(connection, camera)
@@ -348,11 +337,17 @@ class Cameras:
             audit.write(connection, line)
 
         await self._db.write(write)
-        self.any_paired = True
+        self._came(device)
         grant = Grant(claim.nonce, claim.hardware, device, password)
         self.pairing.settle(grant)
         log.info("camera paired", extra={"device": device})
         return grant
+
+    def _came(self, device: str) -> None:
+        self.forgotten -= {device}
+        if not self.any_paired:
+            self.any_paired = True
+            self.when_first()
 
     async def _connected(self) -> None:
         """Clear away at the broker what is paired no more, and tell every camera its settings again."""
@@ -360,7 +355,9 @@ class Cameras:
         current = {each.device for each in found if each.secret is not None}
         if self.desk.control == "ready":
             async with self._turn:
-                for device in sorted(await self.desk.dynsec.admitted() - current):
+                admitted = await self.desk.dynsec.admitted()
+                self.forgotten = frozenset(current - admitted)
+                for device in sorted(admitted - current):
                     await self.desk.dynsec.expel(device)
                     await self._audit(Line("revoke", "cleared", self._clock(), device=device))
         for each in found:
@@ -423,23 +420,9 @@ class Cameras:
     async def _audit(self, line: Line) -> None:
         await self._db.write(lambda c: audit.write(c, line))
 
-    def _broker_of(self, place: str) -> tuple[str, int, bool]:
-        """Host, port and whether by TLS, as a camera is told."""
-        chosen = self._settings.device_url or self._settings.url
-        url = urlsplit(chosen)
-        if not url.hostname:
-            raise ConfigError("mqtt.device_url must look like mqtts://host:8883")
-        host = urlsplit(f"//{place}").hostname or ""
-        if not self._settings.device_url and _loopback(url.hostname) and not _loopback(host):
-            return host, _BROKER_PORT, True
-        tls = url.scheme == "mqtts"
-        return url.hostname, url.port or (_BROKER_PORT if tls else 1883), tls
 
-
-def client_id_of(device: str) -> str:
-    """The one MQTT client id that a camera's credential opens with: with any other it could take over the gateway's
-    own sessions."""
-    return f"hearthcam-{device}"
+def _nothing() -> None:
+    pass
 
 
 def update_args(device: str, image: Image, place: str) -> Json:
@@ -452,30 +435,6 @@ def update_args(device: str, image: Image, place: str) -> Json:
         "sha256": image.sha256,
         "signature": image.signature,
     }
-
-
-def _camera(claim: Claim, device: str, password: str, *, person: str, at_us: int) -> Paired:
-    return Paired(
-        device=device,
-        hardware=claim.hardware,
-        board=claim.board,
-        firmware=claim.firmware,
-        secret=hashlib.sha256(password.encode()).digest(),
-        paired_by=person,
-        paired_at_us=at_us,
-        revoked_at_us=None,
-        tuning={},
-    )
-
-
-def _device_for(connection: Connection, hardware: str) -> str:
-    """The id that this board had before, else one made of its serial that nobody has."""
-    before = paired.of_hardware(connection, hardware)
-    if before is not None:
-        return before.device
-    digest = hashlib.sha256(hardware.encode()).hexdigest()
-    names = (f"cam-{digest[:length]}" for length in (6, 8, 12, 16, 24))
-    return next(name for name in names if devices.get(connection, name) is None)
 
 
 def _known(connection: Connection, viewer: Viewer, device: str) -> Device:
@@ -499,12 +458,3 @@ def _own(connection: Connection, viewer: Viewer, device: str) -> Device:
 def _admin(viewer: Viewer) -> None:
     if viewer.role is not Role.ADMIN:
         raise Forbidden("only an admin may do this")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -5,14 +5,18 @@ A credential is kept as the SHA-256 of its password: that has 256 random bits, s
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.entities import Json, Lane
+from gateway.pairing import Claim
 from gateway.store import changes, devices
 from gateway.store.db import Connection, Row
 
+BY_HAND = Claim("", "", "", "", "")
+"""Of another maker's camera, whose password a person typed."""
 KEPT_COMMANDS = 20
 """Of one camera; older ones go."""
 
@@ -51,6 +55,31 @@ class Command:
     """Absent until it answered."""
     code: str = ""
     """Why it failed; empty when it did not."""
+
+
+def made(claim: Claim, device: str, password: str, *, person: str, at_us: int) -> Paired:
+    """A camera that comes in now."""
+    return Paired(
+        device=device,
+        hardware=claim.hardware,
+        board=claim.board,
+        firmware=claim.firmware,
+        secret=hashlib.sha256(password.encode()).digest(),
+        paired_by=person,
+        paired_at_us=at_us,
+        revoked_at_us=None,
+        tuning={},
+    )
+
+
+def id_for(connection: Connection, hardware: str) -> str:
+    """The id that this board had before, else one made of its serial that nobody has."""
+    before = of_hardware(connection, hardware)
+    if before is not None:
+        return before.device
+    digest = hashlib.sha256(hardware.encode()).hexdigest()
+    names = (f"cam-{digest[:length]}" for length in (6, 8, 12, 16, 24))
+    return next(name for name in names if devices.get(connection, name) is None)
 
 
 def get(connection: Connection, device: str) -> Paired | None:

@@ -14,6 +14,7 @@ from pydantic import Field
 from gateway.cameras import Cameras
 from gateway.entities import Viewer
 from gateway.errors import NotFound
+from gateway.ingest.topics import ROOT
 from gateway.pairing import Claim, Offer
 from gateway.shapes import Shape, instant
 from gateway.web import auth, tls
@@ -124,8 +125,8 @@ async def pair(ask: Ask[PairClaim]) -> PairAnswer:
     given = ask.given
     claim = Claim(given.code, given.nonce, given.hardware, given.board, given.firmware)
     told = await door(ask.parts).pair(claim, peer=ask.request.remote or "")
-    mqtt = PairMqtt(host=told.host, port=told.port, tls=told.tls, client_id=told.client_id)
-    return PairAnswer(device=told.device, password=told.password, root=told.root, mqtt=mqtt)
+    mqtt = PairMqtt(host=told.reach.host, port=told.reach.port, tls=told.reach.tls, client_id=told.client_id)
+    return PairAnswer(device=told.device, password=told.password, root=ROOT, mqtt=mqtt)
 
 
 @writes("POST", "/devices/pair", body=PairOpen, answer=PairWindow)
