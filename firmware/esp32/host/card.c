@@ -41,6 +41,7 @@ static int card_write(void *self, uint32_t block, uint32_t count, const void *da
     host_card *c = self;
     if (block + count > c->card.blocks) return -1;
     if (faults_take(c->faults, FAULT_POWER, now_of(c), NULL)) cut_power(c);
+    if (faults_take(c->faults, FAULT_ENOSPC, now_of(c), NULL)) return -1;
     if (faults_take(c->faults, FAULT_EIO, now_of(c), NULL)) return -1;
     bool cut_short = faults_take(c->faults, FAULT_SHORT, now_of(c), NULL);
     for (uint32_t i = 0; i < count; i++) {
@@ -111,7 +112,7 @@ static int kv_put(void *self, const char *key, const void *data, size_t n) {
 }
 
 bool host_kv_open(host_kv *k, const char *folder, bool wiped) {
-    static const char *const KEYS[] = {"boot", "seq"};
+    static const char *const KEYS[] = {"boot", "seq", "cfg0", "cfg1", "cmds", "trial", "invite"};
     char path[600];
     (void)snprintf(k->folder, sizeof k->folder, "%s/kv", folder);
     k->kv = (hl_kv){k, kv_get, kv_put};

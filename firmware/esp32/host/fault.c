@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const NAMES[FAULT_KINDS] = {"drop", "midcut", "stall", "slow", "eio", "short", "power", "kvwipe"};
+static const char *const NAMES[FAULT_KINDS] = {"drop",   "midcut", "stall",   "slow",   "eio",     "short", "power",
+                                               "kvwipe", "enospc", "acklose", "ackdup", "acklate", "years"};
 
 bool faults_parse(faults *f, const char *text, uint64_t seed) {
     memset(f, 0, sizeof *f);
@@ -28,7 +29,7 @@ bool faults_parse(faults *f, const char *text, uint64_t seed) {
 bool faults_take(faults *f, fault_kind kind, uint64_t now_us, uint64_t *number) {
     for (unsigned i = 0; i < f->count; i++) {
         if (f->list[i].kind != kind || f->list[i].used || f->list[i].at_us > now_us) continue;
-        if (f->list[i].number > 1 && (kind == FAULT_EIO || kind == FAULT_SHORT))
+        if (f->list[i].number > 1 && (kind == FAULT_EIO || kind == FAULT_SHORT || kind == FAULT_ENOSPC))
             f->list[i].number--;
         else
             f->list[i].used = true;

@@ -6,7 +6,11 @@
  *   eio@MS:N       the next N writes on the card fail
  *   short@MS:N     the next N writes on the card end after their first block, and fail
  *   power@MS       the power is cut before the next write: what was not synced is lost or torn; exit status 42
- *   kvwipe@0       the key-value store is empty at the start */
+ *   enospc@MS:N    the next N writes on the card find no room
+ *   kvwipe@0       the key-value store is empty at the start
+ *   acklose@MS:FOR, ackdup@MS:FOR, acklate@MS:FOR
+ *                  for FOR ms every other acknowledgement is lost, each comes twice, or all come at the end, backwards
+ *   years@MS:N     from now on the gateway's clock seems N years (± 100) off */
 #ifndef HOST_FAULT_H
 #define HOST_FAULT_H
 
@@ -24,6 +28,11 @@ typedef enum {
     FAULT_SHORT,
     FAULT_POWER,
     FAULT_KVWIPE,
+    FAULT_ENOSPC,
+    FAULT_ACKLOSE,
+    FAULT_ACKDUP,
+    FAULT_ACKLATE,
+    FAULT_YEARS,
     FAULT_KINDS
 } fault_kind;
 
