@@ -14,6 +14,8 @@ import aiomqtt
 import pytest
 from aiomqtt.exceptions import MqttCodeError, MqttError
 
+from gateway.decoders import image
+from gateway.ingest.accept import Receipt
 from gateway.pairing import TRIES, WINDOW_S
 from tests.e2e.owned import OUTSIDE, OwnBroker, OwnedHouse, Unit, jpeg_record, of, own_broker, owned_house
 
@@ -266,6 +268,10 @@ async def test_a_broker_without_dynamic_security_says_what_helps(tmp_path: Path,
         plain.end()
 
 
+async def _frame_of(house: OwnedHouse, device: str) -> Receipt:
+    return await house.gateway.gate.accept_plain(device, b"no picture", decoder=image.DECODER, source_name="test")
+
+
 async def _publish(client: aiomqtt.Client, topic: str) -> None:
     """At QoS 1, and wait for the broker's word on it."""
     told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -349,3 +355,25 @@ async def test_home_assistant_hears_what_is_told_to_it_and_no_more(house: OwnedH
         await _publish(client, "hearthlog/v1/porch/ha/press")
         with pytest.raises(MqttCodeError):
             await _publish(client, "hearthlog/v1/porch/dn/cmd")
+
+
+async def test_from_the_first_pairing_on_nobody_comes_in_unasked(broker: OwnBroker) -> None:
+    settings = broker.settings()
+    async with owned_house(settings) as house:
+        assert (await _frame_of(house, "before")).code != "unknown-device"
+        await Unit().pair((await house.open_window())["text"])
+    async with owned_house(settings) as house:
+        assert (await _frame_of(house, "after")).code == "unknown-device"
+
+
+async def test_a_credential_that_the_broker_lost_is_told(broker: OwnBroker) -> None:
+    unit = Unit()
+    async with owned_house(broker.settings()) as house:
+        await unit.pair((await house.open_window())["text"])
+        await house.gateway.cameras.desk.dynsec.expel(unit.told["device"])
+        await house.gateway.cameras._connected()
+        assert house.gateway.cameras.forgotten == {unit.told["device"]}
+        told = [part["detail"] for part in (await house.admin("GET", "/health"))["parts"]]
+        assert any(unit.told["device"] in sentence for sentence in told), told
+        await Unit().pair((await house.open_window())["text"])
+        assert house.gateway.cameras.forgotten == frozenset()
