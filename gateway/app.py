@@ -159,7 +159,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         ingest = MqttIngest(gate, db, settings.mqtt, times=times)
         cameras = Cameras(db, settings.mqtt, clock=now_us, zone=zone)
         await cameras.look()
-        retention = Retention(db, folder, settings.home, settings.storage, now_us)
+        retention = Retention(db, folder, settings.home, settings.storage, now_us, times.synchronised)
         index = await stack.enter_async_context(Index(db, folder=settings.home / "index" / "chroma"))
         search = Search(db, index, embed=_embedder(workers), place=Place(zone, now_us), shelf=shelf)
 

@@ -1,7 +1,8 @@
 """Make room by rules that the owner saw: by age, by size, and below the free-space floor. Service goes last.
 
 Only originals go; what was understood of them stays and is still found. Pinned memories keep theirs. The order is
-always the same: folded still scenes first, then the oldest. `preview` tells what `sweep` would take.
+always the same: folded still scenes first, then the oldest. `preview` tells what `sweep` would take. Rules by age wait
+while nobody keeps the box's clock: one that is a year ahead would take everything.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ _BECAUSE = {
 }
 
 
+_WAITS = "Rules by age wait: the box's clock is not synchronised."
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What would go now, and why."""
@@ -52,13 +56,16 @@ class Preview:
     bytes: int
     why: str
     """`age`, `size`, `still`, `floor`, or empty when nothing would go."""
+    waits: bool = False
+    """There are rules by age, and they wait for the clock."""
 
     def sentence(self) -> str:
         """For Health."""
-        if not self.why:
-            return "By the rules set, no original is to go."
-        which = "original is" if self.originals == 1 else "originals are"
-        return f"{self.originals} {which} to go ({self.bytes / 1e6:.0f} MB): {_BECAUSE[self.why]}."
+        said = "By the rules set, no original is to go."
+        if self.why:
+            which = "original is" if self.originals == 1 else "originals are"
+            said = f"{self.originals} {which} to go ({self.bytes / 1e6:.0f} MB): {_BECAUSE[self.why]}."
+        return f"{said} {_WAITS}" if self.waits else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,8 @@ class Retention:
     home: Path
     rules: Storage
     now_us: Callable[[], int]
+    synchronised: Callable[[], bool] = lambda: True
+    """Whether somebody keeps the box's clock."""
 
     async def run(self) -> None:
         """Sweep for ever."""
@@ -79,10 +88,11 @@ class Retention:
 
     async def preview(self) -> Preview:
         """What the next sweep takes first; nothing is touched."""
+        waits = bool(self.rules.still_days or self.rules.keep_days) and not self.synchronised()
         for why, doomed in await self._doomed():
             if doomed:
-                return Preview(len(doomed), sum(each[2] for each in doomed), why)
-        return Preview(0, 0, "")
+                return Preview(len(doomed), sum(each[2] for each in doomed), why, waits)
+        return Preview(0, 0, "", waits)
 
     async def sweep(self) -> int:
         """Keep the rules once. Returns how many originals went."""
@@ -98,9 +108,10 @@ class Retention:
     async def _doomed(self) -> list[tuple[str, list[tuple[int, str, int]]]]:
         rules, now = self.rules, self.now_us()
         found: list[tuple[str, list[tuple[int, str, int]]]] = []
-        if rules.still_days:
+        by_age = bool(rules.still_days or rules.keep_days) and self.synchronised()
+        if rules.still_days and by_age:
             found.append(("still", await self._oldest(now - rules.still_days * _DAY_US, folded_only=True)))
-        if rules.keep_days:
+        if rules.keep_days and by_age:
             found.append(("age", await self._oldest(now - rules.keep_days * _DAY_US)))
         if rules.keep_gb:
             held = await self.db.read(lambda c: int(c.execute("SELECT total(body_bytes) FROM blob").fetchone()[0]))

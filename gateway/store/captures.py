@@ -139,14 +139,29 @@ def alike(connection: Connection, capture: Capture, likeness: bytes, *, limit: i
 
 
 def skipped_for_model(connection: Connection, step: str) -> list[int]:
-    """Captures that a step passed over for want of a model, and that are not queued for it."""
+    """Captures that a step passed over for want of a model, and that are not queued for it. Also those whose original
+    is gone: words can still be understood, and a step that needs the original then says so and is settled.
+    """
     rows = connection.execute(
         "SELECT c.id FROM annotation AS a JOIN capture AS c ON c.id = a.capture"
-        " WHERE a.step = ? AND a.current = 1 AND a.skip_code = 'model-missing' AND c.blob IS NOT NULL"
+        " WHERE a.step = ? AND a.current = 1 AND a.skip_code = 'model-missing'"
         " AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.capture = c.id AND j.step = a.step)",
         (step,),
     ).fetchall()
     return [row["id"] for row in rows]
+
+
+def drop_superseded(connection: Connection, *, limit: int) -> int:
+    """Drop, with their vectors, up to `limit` annotations that a later one of the same step and model took the place
+    of; what another model said stays. How many went. People's words are not among them: those are decisions.
+    """
+    return connection.execute(
+        "DELETE FROM annotation WHERE id IN (SELECT old.id FROM annotation AS old WHERE old.current = 0 AND EXISTS"
+        " (SELECT 1 FROM annotation AS new WHERE new.capture = old.capture AND new.segment = old.segment"
+        " AND new.step = old.step AND new.model = old.model AND new.id <> old.id"
+        " AND (new.current = 1 OR (new.at_us, new.id) > (old.at_us, old.id))) LIMIT ?)",
+        (limit,),
+    ).rowcount
 
 
 def notes(connection: Connection, capture_id: int) -> list[Stored]:

@@ -60,6 +60,14 @@ def load_cursor(connection: Connection, name: str) -> Cursor | None:
     return Cursor(row[0], row[1]) if row else None
 
 
+def behind(connection: Connection, name: str) -> int | None:
+    """How many lines a named follower has not followed yet; None for one that begins anew."""
+    at = load_cursor(connection, name)
+    if at is None or at.epoch != epoch(connection):
+        return None
+    return int(connection.execute("SELECT count(*) FROM change WHERE sequence > ?", (at.sequence,)).fetchone()[0])
+
+
 def save_cursor(connection: Connection, name: str, cursor: Cursor) -> None:
     """Remember where a named follower stands, in the transaction of what it made from the lines before."""
     connection.execute(

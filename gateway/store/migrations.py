@@ -41,6 +41,12 @@ def _cameras(db: Database) -> None:
             db.execute(statement)
 
 
+@_steps(name="004_superseded")
+def _superseded(db: Database) -> None:
+    """What was said again is dropped every hour: not by reading every annotation."""
+    db.execute("CREATE INDEX annotation_superseded ON annotation(capture) WHERE current = 0")
+
+
 _ROAD = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 

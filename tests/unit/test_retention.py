@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gateway.config import Storage
+from gateway.entities import Annotation, Embedding, Provenance, Stored
 from gateway.jobs import probes, retention
 from gateway.jobs.bin import Bin
 from gateway.jobs.probes import Disk
@@ -54,6 +57,16 @@ async def test_old_originals_go_and_their_memory_stays(house: SmallHouse) -> Non
     assert await _originals(house) == [new]
     assert await house.count("capture") == 2
     assert sum(1 for path in house.folder.root.rglob("*-*") if path.is_file()) == 1
+
+
+async def test_rules_by_age_wait_for_the_clock_and_those_by_size_do_not(house: SmallHouse) -> None:
+    await _days_ago(house, 300, 200, 1)
+    rules = replace(_rules(house, keep_days=30, still_days=7), synchronised=lambda: False)
+    assert await rules.sweep() == 0
+    said = (await rules.preview()).sentence()
+    assert said == ("By the rules set, no original is to go. Rules by age wait: the box's clock is not synchronised.")
+    assert await replace(rules, rules=Storage(keep_days=30, keep_gb=1e-8)).sweep() == 2
+    assert await replace(rules, synchronised=lambda: True).preview() == Preview(0, 0, "")
 
 
 async def test_a_pinned_original_stays(house: SmallHouse) -> None:
@@ -141,3 +154,29 @@ async def test_a_file_that_never_got_its_row_goes_at_the_second_look(house: Smal
     assert await bin_.clear(first) == set()
     assert house.folder.names() == await house.db.read(captures.blob_names)
     assert len(house.folder.names()) == 1
+
+
+async def test_what_was_said_again_goes_and_what_another_model_said_stays(house: SmallHouse) -> None:
+    await house.put(b"a picture")
+
+    def say(model: str, print_: str, at_us: int) -> Stored:
+        used = Provenance(model=model, revision="1", preprocessing="p")
+        vector = Embedding(f"{model}@1/p", b"\0" * 8)
+        note = Annotation(text=print_, provenance=used, embedding=vector)
+        return Stored(1, "ocr", 1, print_, at_us, 1.0, note, "", "", "")
+
+    for at_us, (model, said) in enumerate([("old", "a"), ("old", "b"), ("new", "c"), ("new", "d"), ("new", "e")]):
+        await house.db.write(partial(captures.put_annotation, stored=say(model, said, at_us)))
+    assert await Bin(house.db, house.folder, 30, lambda: NOW_US).prune() == 3
+    left = await house.db.read(lambda c: [tuple(row) for row in c.execute("SELECT text, current FROM annotation")])
+    assert left == [("b", 0), ("e", 1)]
+    assert await house.count("embedding") == 2
+
+
+async def test_an_earlier_answer_that_stands_again_is_the_newest(house: SmallHouse) -> None:
+    await house.put(b"a picture")
+    for at_us, said in enumerate(["a", "b", "a"]):
+        note = Stored(1, "note", 1, said, at_us, 1.0, Annotation(text=said), "", "", "")
+        await house.db.write(partial(captures.put_annotation, stored=note))
+    assert await Bin(house.db, house.folder, 30, lambda: NOW_US).prune() == 1
+    assert await house.db.read(lambda c: c.execute("SELECT text FROM annotation").fetchone()[0]) == "a"
