@@ -69,6 +69,7 @@ async def _run(path: Path, made: corpus.Corpus, viewer: Viewer, rounds: int) -> 
         await search.find(viewer, Query("parcel", parse=False))
         for round_ in range(rounds):
             for n, text in enumerate(_QUERIES):
+                index.postings.forget()  # so that "none" is asked for the first time, and the filters follow it
                 for name, query in _filters(n + round_).items():
                     start = time.perf_counter()
                     answer = await search.find(viewer, replace(query, text=text))
