@@ -1,0 +1,185 @@
+"""The cameras' own core, paired: over TLS to the house's own Mosquitto, taking orders and new firmware, revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from PIL import Image
+
+from gateway.cli.devices import COMMAND as DEVICES
+from tests.e2e.owned import OwnBroker, OwnedHouse, own_broker, owned_house
+
+pytestmark = [pytest.mark.slow, pytest.mark.system("gcc", "make"), pytest.mark.timeout(180)]
+
+FIRMWARE = Path(__file__).resolve().parents[2] / "firmware" / "esp32"
+WAIT_S = 30
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    build = tmp_path_factory.mktemp("firmware")
+    make = shutil.which("make")
+    assert make is not None
+    subprocess.run([make, "-s", "-C", str(FIRMWARE), "sim", f"BUILD={build}"], check=True)
+    (build / "frames").mkdir()
+    Image.effect_noise((160, 120), 60).convert("RGB").save(build / "frames" / "0.jpg")
+    return build / "hearthcam-sim"
+
+
+@pytest.fixture
+def broker(tmp_path: Path, mosquitto: Path) -> Iterator[OwnBroker]:
+    with own_broker(mosquitto, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def house(broker: OwnBroker) -> AsyncIterator[OwnedHouse]:
+    async with owned_house(broker.settings()) as made:
+        yield made
+
+
+class Program:
+    """A running hearthcam-sim and what it has said."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.device = ""
+
+    async def line(self, beginning: str) -> str:
+        """The next line that begins so."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(WAIT_S):
+            while line := (await self._process.stdout.readline()).decode():
+                if line.startswith(beginning):
+                    return line.strip()
+        raise AssertionError(f"it ended, and never said {beginning}")
+
+    async def end(self) -> int:
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+        assert self._process.stdout is not None
+        await self._process.stdout.read()
+        return await self._process.wait()
+
+
+async def started(simulator: Path, card: Path, *more: str) -> Program:
+    frames = simulator.parent / "frames"
+    arguments = ["--card", str(card), "--frames", str(frames), "--count", "1000000", "--interval", "200", *more]
+    process = await asyncio.create_subprocess_exec(str(simulator), *arguments, stdout=asyncio.subprocess.PIPE)
+    return Program(process)
+
+
+@pytest.fixture
+async def camera(simulator: Path, house: OwnedHouse, tmp_path: Path) -> AsyncIterator[Program]:
+    """Paired, with the public half of `key.pem` in it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    public = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(*private))
+    (tmp_path / "public.pem").write_bytes(key.public_key().public_bytes(*public))
+    text = (await house.open_window())["text"]
+    about = ["--hardware", "sim-7", "--firmware", "1.0.0", "--key", str(tmp_path / "public.pem")]
+    program = await started(simulator, tmp_path / "card", "--pair", text, *about)
+    program.device = (await program.line("paired ")).split()[1]
+    yield program
+    await program.end()
+
+
+async def stored(house: OwnedHouse, device: str, *, more_than: int) -> int:
+    """How many pictures of this camera there are, once there are more than that."""
+    query = "SELECT count(*) FROM capture WHERE device = ? HAVING count(*) > ?"
+    return int((await house.until(lambda c: c.execute(query, (device, more_than)).fetchone()))[0])
+
+
+async def ordered(house: OwnedHouse, device: str, what: str) -> tuple[str, str]:
+    """Tell a camera something; (state, code) once it has answered."""
+    made = await house.admin("POST", f"/devices/{device}/commands", {"cmd": what})
+    query = "SELECT 1 FROM command WHERE id = ? AND answered_at_us NOT NULL"
+    await house.until(lambda c: c.execute(query, (made["id"],)).fetchone())
+    commands: list[dict[str, Any]] = (await house.admin("GET", f"/devices/{device}/camera"))["commands"]
+    return next((each["state"], each["code"]) for each in commands if each["id"] == made["id"])
+
+
+async def test_paired_camera_speaks_tls_and_obeys(house: OwnedHouse, camera: Program) -> None:
+    await stored(house, camera.device, more_than=3)
+    assert await ordered(house, camera.device, "identify") == ("done", "")
+    await camera.line("identified ")
+    assert await ordered(house, camera.device, "snapshot") == ("done", "")
+    await house.admin("PUT", f"/devices/{camera.device}/tuning", {"privacy": True})
+    for _ in range(50):  # the setting and the command go different ways: the camera may hear the command first
+        if await ordered(house, camera.device, "snapshot") == ("failed", "private"):
+            break
+    else:
+        raise AssertionError("privacy never reached the camera")
+
+
+async def test_new_firmware_is_fetched_started_and_kept(
+    house: OwnedHouse, camera: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await stored(house, camera.device, more_than=2)
+    image = tmp_path / "sim.bin"
+    image.write_bytes(b"hearthcam-sim 1.1.0\n" + bytes(range(256)) * 2_000)
+    monkeypatch.setenv("HEARTHLOG_HOME", str(house.settings.home))
+    signing = ["firmware", "sign", str(image), "--board", "simulated", "--version", "1.1.0"]
+    for arguments in ([*signing, "--key", str(tmp_path / "key.pem")], ["firmware", "add", str(image)]):
+        ran = await asyncio.to_thread(CliRunner().invoke, DEVICES, arguments)
+        assert ran.exit_code == 0, (ran.output, ran.exception)
+    assert await ordered(house, camera.device, "update") == ("done", "")
+    assert await camera.line("started ") == f"started {camera.device} 1.1.0"
+    assert await camera.line("confirmed ") == "confirmed 1.1.0"
+    await stored(house, camera.device, more_than=before)
+
+
+async def test_firmware_that_somebody_else_signed_is_refused_by_the_camera(
+    house: OwnedHouse, camera: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stored(house, camera.device, more_than=0)
+    other = ec.generate_private_key(ec.SECP256R1())
+    private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (tmp_path / "other.pem").write_bytes(other.private_bytes(*private))
+    image = tmp_path / "sim.bin"
+    image.write_bytes(b"hearthcam-sim 6.6.6\n")
+    monkeypatch.setenv("HEARTHLOG_HOME", str(house.settings.home))
+    signing = ["firmware", "sign", str(image), "--board", "simulated", "--version", "6.6.6"]
+    for arguments in ([*signing, "--key", str(tmp_path / "other.pem")], ["firmware", "add", str(image)]):
+        ran = await asyncio.to_thread(CliRunner().invoke, DEVICES, arguments)
+        assert ran.exit_code == 0, (ran.output, ran.exception)
+    assert await ordered(house, camera.device, "update") == ("failed", "bad-signature")
+    assert await ordered(house, camera.device, "identify") == ("done", "")
+
+
+async def test_credential_outlives_a_restart_and_forget_ends_it(
+    house: OwnedHouse, camera: Program, simulator: Path, tmp_path: Path
+) -> None:
+    before = await stored(house, camera.device, more_than=0)
+    await camera.end()
+    again = await started(simulator, tmp_path / "card")  # neither a broker nor a pairing text
+    try:
+        await stored(house, camera.device, more_than=before + 1)
+        assert await ordered(house, camera.device, "forget") == ("done", "")
+        await again.line("started ")
+    finally:
+        await again.end()
+    third = await started(simulator, tmp_path / "card")
+    assert await third.end() != 0  # there is nothing left that it could be
+
+
+async def test_a_wrong_code_is_told_and_nothing_is_kept(house: OwnedHouse, simulator: Path, tmp_path: Path) -> None:
+    text = (await house.open_window())["text"]
+    code = text.split("c=")[1].split("&")[0]
+    wrong = text.replace(code, "00000000" if code != "00000000" else "11111111")
+    program = await started(simulator, tmp_path / "card", "--pair", wrong, "--hardware", "sim-8")
+    assert await program.end() == 1
+    program = await started(simulator, tmp_path / "card", "--pair", text, "--hardware", "sim-8")
+    assert (await program.line("paired ")).split()[1]
+    await program.end()
