@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from gateway.attempts import Attempts
 from gateway.entities import Role, Viewer
-from gateway.errors import Conflict, Forbidden, NotFound, Rejected
+from gateway.errors import Conflict, Forbidden, NotFound, Rejected, Retryable
 from gateway.passwords import Cost, Passwords, calibrate, check, cost_from
 from gateway.store import people
 from gateway.store.db import Connection, Database
@@ -155,10 +155,10 @@ class Accounts:
         row, viewer = found
         now_us = self._clock()
         if _is_over(row, now_us):
-            await self._db.write(lambda c: people.end_session(c, digest))
+            await self._note(lambda c: people.end_session(c, digest))
             return None
         if used and now_us - row.seen_at_us >= _SEEN_EVERY_US:
-            await self._db.write(lambda c: people.see_session(c, digest, at_us=now_us))
+            await self._note(lambda c: people.see_session(c, digest, at_us=now_us))
         return viewer
 
     async def sign_out(self, secret: str) -> None:
@@ -284,8 +284,15 @@ class Accounts:
         if row.expires_at_us is not None and now_us >= row.expires_at_us:
             return None
         if row.seen_at_us is None or now_us - row.seen_at_us >= _SEEN_EVERY_US:
-            await self._db.write(lambda c: people.see_token(c, row.id, at_us=now_us))
+            await self._note(lambda c: people.see_token(c, row.id, at_us=now_us))
         return viewer, frozenset(row.scopes)
+
+    async def _note(self, write: Callable[[Connection], None]) -> None:
+        """Keep what only we want to know: whom a full or failing disk must not keep from looking."""
+        try:
+            await self._db.write(write)
+        except Retryable as error:
+            log.warning("visit not noted", extra={"code": error.code})
 
     async def tokens(self, viewer: Viewer) -> list[TokenRow]:
         """The viewer's own, newest first."""

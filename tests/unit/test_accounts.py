@@ -41,6 +41,17 @@ async def accounts(tmp_path: Path, clock: Clock) -> AsyncIterator[Accounts]:
         yield Accounts(db, b"k" * 32, clock, cost=CHEAP)
 
 
+async def test_a_disk_that_takes_nothing_keeps_nobody_out(accounts: Accounts, clock: Clock) -> None:
+    viewer = await accounts.claim(accounts.setup_code(), "Nora", WORDS)
+    secret = (await accounts.begin(viewer)).secret
+    _, token = await accounts.create_token(viewer, ("read",))
+    clock.us += DAY_US
+    await accounts._db.write(lambda c: c.execute("PRAGMA query_only = ON"))
+    assert await accounts.session(secret) == viewer
+    bearer = await accounts.bearer(token)
+    assert bearer is not None and bearer[0] == viewer
+
+
 async def test_first_admin_needs_the_code_and_takes_over_what_came_before(accounts: Accounts) -> None:
     before = await accounts.owner()
     assert await accounts.first_run()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from aiohttp import web
 
 from gateway import metrics
-from gateway.errors import NotFound
+from gateway.errors import HearthlogError, NotFound
 from gateway.web import auth, tls
 from gateway.web.parts import CALLER, PARTS
 from gateway.web.route import BASE
+
+log = logging.getLogger(__name__)
 
 
 def mount(app: web.Application, document: Callable[[], str]) -> None:
@@ -50,5 +53,8 @@ async def _authority(request: web.Request) -> web.StreamResponse:
 async def _metrics(request: web.Request) -> web.StreamResponse:
     if not auth.is_plain_loopback(request):
         auth.refuse(request.get(CALLER), auth.Access(scope="read"))
-    await request.app[PARTS].devices.measure()
+    try:
+        await request.app[PARTS].devices.measure()
+    except HearthlogError as error:  # a disk that fails is when the other figures are wanted most
+        log.warning("cameras not measured", extra={"code": error.code})
     return web.Response(body=metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
