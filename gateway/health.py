@@ -72,6 +72,8 @@ class Budget:
     over: bool
     note: str = ""
     """What comes of it, as a sentence: which originals the rules would take next."""
+    past: tuple[tuple[int, float], ...] = ()
+    """Instants (µs UTC) and values of the last day, oldest first, the highest of each five minutes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gateway import metrics
 from gateway.entities import Priority, Role, Viewer
-from gateway.errors import Forbidden, HearthlogError, NotFound
+from gateway.errors import Forbidden, HearthlogError, NotFound, Retryable
 from gateway.health import Budget, Busy, Health, Node, Part, SetAside
+from gateway.index.postings import CURSOR as WORDS_CURSOR
 from gateway.inference.workers import Workers
 from gateway.jobs import probes
 from gateway.pipeline.runner import Runner
 from gateway.policy import knows_device
 from gateway.spool import Spool
-from gateway.store import devices, jobs
+from gateway.store import changes, devices, jobs, readings
 from gateway.store.db import Connection, Database
+
+log = logging.getLogger(__name__)
 
 SAMPLE_S = 5.0
 _LINE_MINUTES = 60
 _RATE_MINUTES = 5
 _HOT_MARGIN_C = 5.0
+_TRY_EVERY_US = 60_000_000
+"""So often the box tries whether its disk takes anything: each try costs a card a few blocks."""
+_NOT_WRITTEN = {
+    "disk-full": "The disk is full: nothing new is stored. Cameras keep what they have. Make room, or keep less.",
+    "disk-read-only": "The disk takes nothing: it is read-only, as one is that failed. Cameras keep what they have.",
+    "disk-error": "The disk reports errors: nothing new is stored. Cameras keep what they have. Look at the disk.",
+}
 _REFUSAL_DAYS_US = 7 * 86_400_000_000
 
 
@@ -57,6 +68,13 @@ class Watch:
     _busy: Busy = field(default_factory=lambda: Busy(0, None, 0))
     _pss_bytes: int = 0
     _hot: bool = False
+    _not_written: str = ""
+    """Code of what keeps the disk from being written."""
+    _tried_us: int = 0
+    _celsius: float | None = None
+    _highest: dict[str, float] = field(default_factory=dict)
+    """Since the last reading was kept."""
+    _kept_us: int = 0
     starting: list[str] = field(default_factory=lambda: ["The box is starting."])
     """Why the box is not ready yet; emptied by whoever starts it."""
 
@@ -68,9 +86,15 @@ class Watch:
 
     async def sample(self) -> None:
         """Take one sample of everything and set the gauges."""
-        backlogs, refusals = await self.on.db.read(
-            lambda c: (jobs.backlogs(c), _recent_refusals(c, self.on.now_us() - _REFUSAL_DAYS_US))
+        backlogs, refusals, lag = await self.on.db.read(
+            lambda c: (
+                jobs.backlogs(c),
+                _recent_refusals(c, self.on.now_us() - _REFUSAL_DAYS_US),
+                changes.behind(c, WORDS_CURSOR),
+            )
         )
+        if lag is not None:  # an index that begins anew follows no line: what it lacks is told as its own share
+            metrics.index_lag.labels("words").set(lag)
         now_us = self.on.now_us()
         self._count(now_us // 60_000_000)
         oldest = min((each.oldest_us for each in backlogs if each.oldest_us is not None), default=None)
@@ -87,7 +111,9 @@ class Watch:
         for name in set(self.on.runner.house.steps) - {each.step for each in backlogs}:
             metrics.queue_depth.labels(name).set(0)
             metrics.queue_oldest_seconds.labels(name).set(0)
+        await self._try_disk(now_us)
         await self._probe()
+        await self._remember(now_us)
 
     def lowest_priority(self) -> Priority:
         """The lowest priority that may be worked on now: a hot box leaves its backlog until it cooled by 5 °C."""
@@ -123,8 +149,9 @@ class Watch:
             nodes.append(
                 Node(name, step.label, waiting, rate, oldest_s, line, slow=waiting > 20 and (oldest_s or 0) > 60)
             )
-        budgets = self._budgets(await on.next_to_go())
-        parts = tuple(on.parts())
+        past = await on.db.read(lambda c: readings.last_day(c, until_us=now_us))
+        budgets = [replace(each, past=tuple(past.get(each.name, ()))) for each in self._budgets(await on.next_to_go())]
+        parts = (*on.parts(), *self._disk_parts())
         return Health(
             sentence=_sentence(nodes, budgets, parts, len(aside)),
             nodes=tuple(nodes),
@@ -173,6 +200,7 @@ class Watch:
         self._pss_bytes = await asyncio.to_thread(probes.proportional_bytes, pids)
         metrics.memory_bytes.labels("all").set(self._pss_bytes)
         celsius = await asyncio.to_thread(probes.temperature_c)
+        self._celsius = celsius
         if celsius is not None:
             metrics.temperature_celsius.set(celsius)
             self._hot = celsius > on.temperature_c - (_HOT_MARGIN_C if self._hot else 0)
@@ -180,6 +208,29 @@ class Watch:
             metrics.disk_free_bytes.set((await asyncio.to_thread(probes.disk, on.home)).free)
         except OSError as error:
             raise HearthlogError("the data folder cannot be asked for its space", code="disk-error") from error
+
+    async def _try_disk(self, now_us: int) -> None:
+        """Now and then, and each time while it takes nothing."""
+        if self._not_written or not 0 <= now_us - self._tried_us < _TRY_EVERY_US:
+            self._not_written = await asyncio.to_thread(probes.why_not_written, self.on.home)
+            self._tried_us = now_us
+
+    async def _remember(self, now_us: int) -> None:
+        """Keep the highest of every five minutes."""
+        highest = self._highest
+        highest["memory"] = max(highest.get("memory", 0.0), self._pss_bytes / 1e6)
+        if self._celsius is not None:
+            highest["temperature"] = max(highest.get("temperature", self._celsius), self._celsius)
+        if 0 <= now_us - self._kept_us < readings.EVERY_US:
+            return
+        self._kept_us, self._highest = now_us, {}
+        try:
+            await self.on.db.write(lambda c: readings.add(c, highest, at_us=now_us))
+        except Retryable as error:  # of all that a disk should take, this is what matters least
+            log.warning("reading not kept", extra={"code": error.code})
+
+    def _disk_parts(self) -> tuple[Part, ...]:
+        return (Part("Disk", "look", _NOT_WRITTEN[self._not_written]),) if self._not_written else ()
 
     def _budgets(self, next_to_go: str) -> list[Budget]:
         on = self.on

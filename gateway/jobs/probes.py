@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +24,21 @@ def disk(folder: Path) -> Disk:
     """Raises OSError when the folder cannot be asked."""
     usage = shutil.disk_usage(folder)
     return Disk(total=usage.total, free=usage.free)
+
+
+def why_not_written(folder: Path) -> str:
+    """The code of what keeps the folder from being written, empty when nothing does. A file is opened there that has
+    no name and is gone at once: only the file system itself knows that it gave up, no flag tells.
+    """
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600))
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):  # a file system without such files
+            return "" if os.access(folder, os.W_OK) else "disk-read-only"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return "disk-full"
+        return "disk-read-only" if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) else "disk-error"
+    return ""
 
 
 def temperature_c(root: Path = _THERMAL) -> float | None:

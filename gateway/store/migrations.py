@@ -47,6 +47,15 @@ def _superseded(db: Database) -> None:
     db.execute("CREATE INDEX annotation_superseded ON annotation(capture) WHERE current = 0")
 
 
+@_steps(name="005_readings")
+def _readings(db: Database) -> None:
+    """What the box measured of itself, for the lines of a day."""
+    db.execute(
+        "CREATE TABLE reading(name TEXT NOT NULL, at_us INTEGER NOT NULL, value REAL NOT NULL,"
+        " PRIMARY KEY (name, at_us)) STRICT, WITHOUT ROWID"
+    )
+
+
 _ROAD = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 

@@ -4,6 +4,7 @@ metric, and nothing else disturbed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -124,6 +125,16 @@ class Sender:
             assert time.monotonic() < ends_s, "it did not happen"
             time.sleep(0.01)  # another process: no event tells of it
         return found
+
+    def until_nacked(self, data: bytes) -> Any:
+        """Send a record until it is refused, as a device does that hears nothing: neither way is it QoS 1."""
+
+        def refused() -> list[Any]:
+            self.rec(data)
+            time.sleep(0.5)
+            return [nack for ack in self.acks for nack in ack["nack"]]
+
+        return self.until(refused, limit_s=60)[0]
 
     def refusals(self) -> int:
         return int(self.rows("SELECT coalesce(max(id), 0) FROM refusal")[0][0])
@@ -324,19 +335,57 @@ def test_failing_disk_stops_acknowledgements_and_not_the_house(tmp_path: Path) -
         one = _sender(house, broker.port)
         one.still_takes_in()
         disk.cut()
-        data = record(one.good(), boot=bytes(8), sequence=1)
-
-        def refused() -> list[Any]:
-            one.rec(data)  # as a device does that hears nothing
-            time.sleep(0.5)
-            return [nack for ack in one.acks for nack in ack["nack"]]
-
-        nack = one.until(refused, limit_s=60)[0]
+        nack = one.until_nacked(record(one.good(), boot=bytes(8), sequence=1))
         assert nack["code"].startswith(("disk-", "database-"))
         assert nack["retry_ms"]
         assert not [each for ack in one.acks for each in ack["ranges"]]
         assert house.metrics()
         one.client.loop_stop()
+
+
+@pytest.mark.parametrize("how", ["while it runs", "until it is mounted anew"])
+def test_read_only_disk_is_told_and_nothing_is_lost_by_it(tmp_path: Path, how: str) -> None:
+    if reason := why_not():
+        pytest.skip(reason)
+    with Broker(tmp_path / "broker") as broker, Disk(tmp_path) as disk, contextlib.ExitStack() as stack:
+        live = how == "while it runs"
+        house = stack.enter_context(serving(disk.at / "home", broker_url=broker.url))
+        house.until_connected()
+        token = house.token()
+        one = _sender(house, broker.port)
+        stack.callback(one.client.loop_stop)
+        one.still_takes_in()
+        (_protect if live else disk.give_up)(*([disk.at] if live else []))
+        data, plain = record(one.good(), boot=bytes(8), sequence=1), one.good()
+        one.plain("jpeg", plain)
+        one.rec(data)
+        nack = one.until_nacked(data)
+        assert nack["code"] in ("disk-read-only", "disk-error")
+        assert nack["retry_ms"]
+        # The box tries its disk once a minute.
+        one.until(lambda: "disk takes nothing" in house.get("/api/v1/health", token)["sentence"], limit_s=90)
+        assert not [each for ack in one.acks for each in ack["ranges"]]
+        if live:
+            _protect(disk.at, on=False)
+        else:
+            stack.close()
+            disk.unmount()
+            disk.mount()
+            house = stack.enter_context(serving(disk.at / "home", broker_url=broker.url))
+            house.until_connected()
+            one = _sender(house, broker.port)
+            stack.callback(one.client.loop_stop)
+        one.until(lambda: one.rows("SELECT 1 FROM capture WHERE sha256 = ?", _sha(plain)), limit_s=90)
+        one.acks.clear()
+        one.rec(data)
+        one.until(lambda: [each for ack in one.acks for each in ack["ranges"]])
+        one.until(lambda: "disk takes nothing" not in house.get("/api/v1/health", token)["sentence"])
+        assert one.rows("SELECT count(*), count(DISTINCT sha256) FROM capture") == [(3, 3)]
+
+
+def _protect(folder: Path, *, on: bool = True) -> None:
+    """Whoever writes there is refused, also into files that are open; sockets cannot be marked, and need not be."""
+    subprocess.run(["chattr", "-R", "+i" if on else "-i", str(folder)], capture_output=True, check=False)
 
 
 def _spoilt(data: bytes) -> bytes:

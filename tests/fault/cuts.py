@@ -52,11 +52,18 @@ class Disk:
 
     def mount(self) -> None:
         """As at start-up: the journal is replayed."""
-        _call("mount", "-o", "loop,noatime", str(self._image), str(self.at))
+        _call("mount", "-o", "loop,noatime,errors=remount-ro", str(self._image), str(self.at))
 
     def unmount(self) -> None:
         """Once nobody holds a file on it."""
         _call("umount", str(self.at))
+
+    def give_up(self) -> None:
+        """As a file system does that meets an error: read-only until it is mounted anew."""
+        device = subprocess.run(
+            ["findmnt", "-no", "SOURCE", str(self.at)], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        Path(f"/sys/fs/ext4/{Path(device).name}/trigger_fs_error").write_text("1")
 
     def cut(self) -> None:
         """From now on nothing reaches the disk, nor what the journal has not written yet."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gateway import metrics
 from gateway.entities import Kind, Lane, Priority, Privacy, Role, Viewer
 from gateway.errors import Forbidden, NotFound, Rejected, Unreadable
 from gateway.health import Part
+from gateway.index.indexer import Index
+from gateway.jobs import probes
 from gateway.jobs.health import Watch, Watched
 from gateway.pipeline.plan import find_steps
 from gateway.pipeline.runner import House, Runner
-from gateway.store import refusals
+from gateway.store import changes, refusals
 from gateway.store.db import Connection
 from gateway.testing import TwinWorkers
 from tests.unit.conftest import SmallHouse
@@ -137,3 +141,53 @@ async def test_rates_come_from_what_was_done_each_minute(house: SmallHouse) -> N
     health = await watch.look(_viewer(house))
     quality = next(node for node in health.nodes if node.name == "quality")
     assert (quality.per_minute, quality.line) == (10, (10,))
+
+
+async def test_a_disk_that_takes_nothing_is_told_until_it_takes_something_again(
+    house: SmallHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = _watch(house)
+    assert not [part for part in (await watch.look(_viewer(house))).parts if part.name == "Disk"]
+    watch = _watch(house)
+    monkeypatch.setattr(probes, "why_not_written", lambda _: "disk-read-only")
+    found = await watch.look(_viewer(house))
+    assert [part.state for part in found.parts if part.name == "Disk"] == ["look"]
+    assert found.sentence.startswith("The disk takes nothing")
+    monkeypatch.undo()
+    assert not [part for part in (await watch.look(_viewer(house))).parts if part.name == "Disk"]
+
+
+def test_a_folder_that_cannot_be_written_is_named_and_nothing_is_left_in_one_that_can(tmp_path: Path) -> None:
+    assert probes.why_not_written(tmp_path) == ""
+    assert list(tmp_path.iterdir()) == []
+    assert probes.why_not_written(tmp_path / "none") == "disk-error"
+    assert probes.why_not_written(Path("/proc/self")) in ("disk-read-only", "disk-error")
+
+
+async def test_the_lag_of_an_index_is_what_it_has_not_followed(house: SmallHouse) -> None:
+    async with Index(house.db) as index:
+        await house.put(b"one")
+        await index.catch_up()
+        for body in (b"two", b"three"):
+            await house.put(body)
+        await _watch(house).sample()
+        behind = await house.db.read(lambda c: changes.head(c).sequence) - index._cursor.sequence  # type: ignore[union-attr]
+        assert metrics.index_lag.labels("words")._value.get() == behind >= 2
+        await index.catch_up()
+        await _watch(house).sample()
+        assert metrics.index_lag.labels("words")._value.get() == 0
+
+
+async def test_a_day_of_readings_is_kept_and_outlives_the_process(house: SmallHouse) -> None:
+    now_us = NOW_US
+    on = replace(_watch(house).on, now_us=lambda: now_us)
+    watch = Watch(on)
+    for minute in range(26 * 60):  # sampled each minute, kept each fifth
+        now_us = NOW_US + minute * 60_000_000
+        watch._pss_bytes = (100 + minute % 5) * 10**6
+        await watch._remember(now_us)
+    (memory,) = [each for each in (await Watch(on).look(_viewer(house))).budgets if each.name == "memory"]
+    assert len(memory.past) in (288, 289)
+    assert {value for _, value in memory.past[:-1]} == {104.0}
+    assert memory.past[0][0] > now_us - 86_400_000_000
+    assert await house.count("reading") <= 2 * 289

@@ -40,6 +40,13 @@ class SetAsideOut(Shape):
     can_retry: bool
 
 
+class ReadingOut(Shape):
+    """What the box measured of itself."""
+
+    at: str
+    value: float
+
+
 class BudgetOut(Shape):
     """One thing of which there is only so much."""
 
@@ -50,6 +57,7 @@ class BudgetOut(Shape):
     unit: str
     over: bool
     note: str = Field(description="What comes of it: which originals the rules would take next")
+    past: list[ReadingOut] = Field(description="The last 24 hours, oldest first, the highest of each five minutes")
 
 
 class PartOut(Shape):
@@ -156,6 +164,7 @@ def health_out(health: Health) -> HealthOut:
                 unit=each.unit,
                 over=each.over,
                 note=each.note,
+                past=[ReadingOut(at=instant(at_us), value=value) for at_us, value in each.past],
             )
             for each in health.budgets
         ],

@@ -23,6 +23,9 @@ from gateway.web.parts import PARTS
 NODE_PX = 62
 GAP_PX = 11
 ASIDE_SHOWN = 12
+_DAY_US = 86_400_000_000
+_GAP_US = 700_000_000
+"""More than two readings are missing: the box was off."""
 _SORTED = frozenset({"quality", "dedupe"})
 _FINDABLE = frozenset({"embed", "look"})
 _LANES = {"record": "Arrival, record lane", "plain": "Arrival, plain lane", "folder": "Folder", "upload": "Upload"}
@@ -59,6 +62,9 @@ class BudgetView:
     value: str
     of: str
     bar: Markup
+    """Of now, or of the last day."""
+    past: str
+    """The line of the day in words; empty without one."""
     note: str
 
 
@@ -108,7 +114,7 @@ async def _show(request: web.Request) -> web.StreamResponse:
         height=height_px(built),
         legend=legend(health.nodes),
         first=[(label, f"{health.priorities.get(priority, 0):,}") for priority, label in _FIRST],
-        budgets=[budget_view(each) for each in health.budgets],
+        budgets=[budget_view(each, now_us=now_us, zone=zone) for each in health.budgets],
         aside=[aside_line(each, now) for each in (only if "all" in request.query else only[:ASIDE_SHOWN])],
         aside_more=0 if "all" in request.query else max(0, len(only) - ASIDE_SHOWN),
         aside_count=len(health.set_aside),
@@ -188,29 +194,52 @@ def _box(node: Node) -> Box:
     )
 
 
-def budget_view(budget: Budget) -> BudgetView:
+def budget_view(budget: Budget, *, now_us: int, zone: str) -> BudgetView:
     """One budget in words; MB become GB where there are many."""
     used, limit, unit = budget.used, budget.limit, budget.unit
-    if unit == "MB" and limit >= 1_000:
-        used, limit, unit = used / 1_000, limit / 1_000, "GB"
+    scale = 1_000 if unit == "MB" and limit >= 1_000 else 1
+    if scale > 1:
+        used, limit, unit = used / scale, limit / scale, "GB"
+    past = ""
+    if budget.past:
+        at_us, highest = max(budget.past, key=lambda each: each[1])
+        figure = f"{highest / scale:.1f}" if budget.name == "memory" else f"{highest:.0f}"
+        past = f"Last 24 h. Highest {figure} {unit} at {words.clock(at_us, zone)}."
     over = " ".join(part for part in ("Over its limit." if budget.over else "", budget.note) if part)
     if budget.name == "temperature":
         return BudgetView(
             budget.label,
             f"{used:.0f}",
             f"{unit}, slows down at {limit:.0f}",
-            svg.bar(used / 100, limit=limit / 100, look=budget.over),
+            _day_line(budget, now_us) or svg.bar(used / 100, limit=limit / 100, look=budget.over),
+            past,
             over,
         )
     if budget.name == "disk":
         part = used / limit if limit else 0.0
         return BudgetView(
-            budget.label, f"{part:.0%}".rstrip("%"), f"% of {limit:,.0f} {unit}", svg.bar(part, look=budget.over), over
+            budget.label,
+            f"{part:.0%}".rstrip("%"),
+            f"% of {limit:,.0f} {unit}",
+            svg.bar(part, look=budget.over),
+            past,
+            over,
         )
     part = used / limit if limit else 0.0
-    return BudgetView(
-        budget.label, f"{used:.1f}", f"of {limit:.1f} {unit} allowed", svg.bar(part, look=budget.over), over
-    )
+    drawn = _day_line(budget, now_us) or svg.bar(part, look=budget.over)
+    return BudgetView(budget.label, f"{used:.1f}", f"of {limit:.1f} {unit} allowed", drawn, past, over)
+
+
+def _day_line(budget: Budget, now_us: int) -> Markup | None:
+    """The last 24 hours from left to right; where the box was off, nothing."""
+    runs: list[list[tuple[float, float]]] = []
+    before_us = 0
+    for at_us, value in budget.past:
+        if at_us - before_us > _GAP_US:
+            runs.append([])
+        runs[-1].append((max(0.0, 1 - (now_us - at_us) / _DAY_US), value))
+        before_us = at_us
+    return svg.history(runs, limit=budget.limit) if runs else None
 
 
 def aside_line(each: SetAside, now: Now) -> AsideLine:

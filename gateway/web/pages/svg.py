@@ -159,6 +159,26 @@ def line(values: Sequence[float], *, top: float = 0.0, limit: float | None = Non
     )
 
 
+def history(runs: Sequence[Sequence[tuple[float, float]]], *, limit: float) -> Markup:
+    """Lines over a zero baseline under a dashed limit. A run is (place 0 to 1, value) without a gap; between two of
+    them nothing is known, and nothing is drawn.
+    """
+    high = max([limit, *(value for run in runs for _, value in run), 1e-9])
+    drawn = []
+    for run in runs:
+        ends = [*run, (min(1.0, run[-1][0] + 0.003), run[-1][1])]  # so that one reading alone is seen
+        path = " ".join(f"{100 * at:.2f},{29 - 27 * value / high:.1f}" for at, value in ends)
+        drawn.append(
+            f'<polygon class="line-area" points="{100 * ends[0][0]:.2f},30 {path} {100 * ends[-1][0]:.2f},30"/>'
+        )
+        drawn.append(f'<polyline class="line-line" points="{path}"/>')
+    y = 29 - 27 * limit / high
+    return Markup(  # noqa: S704  # numbers only
+        '<svg class="line-svg" viewBox="0 0 100 30" preserveAspectRatio="none" aria-hidden="true">'
+        f'{"".join(drawn)}<line class="line-limit" x1="0" x2="100" y1="{y:.1f}" y2="{y:.1f}"/></svg>'
+    )
+
+
 def columns(counts: Sequence[int]) -> Markup:
     """One column a value, highest = full height, with its figure above."""
     high = max([*counts, 1])
