@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.result import Result, table, write_json
-from tests.fault import cuts, fuzz, kills
+from tests.fault import cuts, fuzz, kills, schedules
 
 
 def main() -> int:
@@ -18,13 +18,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fault")
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--cuts", type=int, default=300)
+    parser.add_argument("--schedules", type=int, default=300)
     parser.add_argument("--fuzz", type=float, default=60.0, help="seconds")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", choices=("kills", "cuts", "fuzz"), action="append", default=[])
+    parser.add_argument("--only", choices=("kills", "cuts", "schedules", "fuzz"), action="append", default=[])
     given = parser.parse_args()
     runs: dict[str, Callable[[], list[Result]]] = {
         "kills": lambda: kills.run(count=given.kills, seed=given.seed),
         "cuts": lambda: cuts.run(count=given.cuts, seed=given.seed),
+        "schedules": lambda: schedules.run(count=given.schedules, seed=given.seed),
         "fuzz": lambda: [fuzz.run(seconds=given.fuzz, seed=given.seed)],
     }
     results: list[Result] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fault import cuts, fuzz, kills
+from tests.fault import cuts, fuzz, kills, schedules
 from tests.fault.mutants import MUTANTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -22,6 +22,12 @@ def test_power_cuts_lose_nothing_acknowledged() -> None:
     if result.passed is None:
         pytest.skip(result.detail)
     assert result.passed, result
+
+
+@pytest.mark.system("mosquitto", "gcc", "make")
+def test_seeded_fault_schedules_lose_nothing_from_the_card_to_the_gateway() -> None:
+    for result in schedules.run(count=60):
+        assert result.passed, result
 
 
 @pytest.mark.system("mosquitto")
