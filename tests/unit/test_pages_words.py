@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.entities import CapturedAt, DuplicateKind, TimeSource
-from gateway.health import Node
+from gateway.health import Budget, Node
 from gateway.recall.answer import Answer, Drop, Understood
 from gateway.recall.day import Where
 from gateway.web.api.search import SearchQuery
@@ -215,3 +215,17 @@ def test_sentences_are_cut_at_pauses() -> None:
     told = [("The", 0, 200), ("bell", 250, 500), ("rang", 2_000, 2_300)]
     found = [{"word": word, "start_us": a * 1_000, "end_us": b * 1_000} for word, a, b in told]
     assert memory_view._sentences(found) == [(0, "The bell"), (2_000_000, "rang")]
+
+
+def test_a_day_of_a_budget_is_drawn_to_scale_and_an_hour_off_is_left_out() -> None:
+    now_us = us(2026, 11, 20, 18, 0)
+    minutes = [*range(0, 60, 5), *range(120, 180, 5)]
+    past = tuple((now_us - minute * 60_000_000, 900.0 + minute) for minute in reversed(minutes))
+    view = health.budget_view(
+        Budget("memory", "Memory", 900, 3_000, "MB", over=False, past=past), now_us=now_us, zone=ZONE
+    )
+    assert view.past == "Last 24 h. Highest 1.1 GB at 15:05."
+    assert view.bar.count("<polyline") == 2
+    assert 'y1="2.0"' in view.bar
+    empty = health.budget_view(Budget("memory", "Memory", 900, 3_000, "MB", over=False), now_us=now_us, zone=ZONE)
+    assert (empty.past, "<polyline" in empty.bar) == ("", False)
