@@ -78,6 +78,9 @@ def _operation(route: Route, schemas: Json, references: _References) -> Json:
         operation["security"] = []
     else:
         operation["x-scope"] = route.rules.scope
+    if route.rules.takes:
+        taken: Json = {media: {} for media in route.rules.takes}  # in 3.1 a body of bytes has no schema
+        operation["requestBody"] = {"required": True, "content": taken, "description": "The file and nothing else"}
     if route.body is not Nothing:
         schema = references[(route.body, "validation")]
         content = {"application/json": {"schema": schema}}

@@ -90,6 +90,8 @@ class Rules:
     """Plain HTML forms may post here; an error sends them back to this page with `?error=<code>`."""
     media: tuple[str, ...] = ()
     """Media types of an answer that is not JSON."""
+    takes: tuple[str, ...] = ()
+    """Media types of a body that is a file and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,3 +115,9 @@ def test_unknown_fields_are_refused_everywhere() -> None:
     for route in ROUTES:
         for model in (route.query, route.body):
             assert model.model_config.get("extra") == "forbid" or model is Nothing
+
+
+def test_a_body_that_is_a_file_is_described(described: dict) -> None:
+    body = described["paths"]["/memories"]["post"]["requestBody"]
+    assert body["required"] is True
+    assert {"image/jpeg", "audio/wav", "application/octet-stream"} <= set(body["content"])

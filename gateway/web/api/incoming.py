@@ -18,6 +18,8 @@ from gateway.web.auth import refuse_guest
 from gateway.web.parts import CALLER, PARTS
 from gateway.web.route import Model, Nothing, Route, Rules, checked
 
+TAKEN = ("image/jpeg", "image/png", "image/webp", "audio/wav", "text/plain", "application/octet-stream")
+"""What the body may be called; what it is, its own bytes say."""
 _SLOW_S = 30.0
 """No part of a file takes longer than this on a network that still works."""
 
@@ -89,7 +91,7 @@ ROUTES = (
         About,
         Nothing,
         BroughtOut,
-        Rules(scope="write", status=201),
+        Rules(scope="write", status=201, takes=TAKEN),
         bring,
     ),
 )
