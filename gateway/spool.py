@@ -73,6 +73,8 @@ class Arrival:
     """SHA-256 of the record's body: what the ledger compares. Empty off the record lane."""
     source_name: str = ""
     priority: Priority = Priority.LIVE
+    as_device: bool = False
+    """Privacy and AI use are those of the device at the commit, whatever they were when it was checked."""
     same_since_us: int | None = None
     """Off the record lane: the same bytes of the same device received at or after this instant are a repeat."""
 
@@ -250,6 +252,7 @@ class Spool:
         noise = secrets.token_bytes(21 * len(found))
         capture_id, blob_id = next_id(connection, "capture"), next_id(connection, "blob")
         blobs, made, uids = [], [], []
+        audiences = _audiences(connection, [row.arrival for row, _ in found])
         for n, (row, here) in enumerate(found):
             held = here
             arrival, sealed, fresh = row.arrival, row.sealed, noise[21 * n : 21 * n + 21]
@@ -259,7 +262,7 @@ class Spool:
                 wrapped = wrap(row.owner_key, sealed.key, sealed.name, nonce=fresh[9:])
                 content = (arrival.owner, arrival.decoded.sha256)
                 blobs.append((held, *content, sealed.name, wrapped, sealed.body_bytes, arrival.received_at_us))
-            made.append((capture_id + n, uids[n], held, *_described(arrival)))
+            made.append((capture_id + n, uids[n], held, *_described(arrival, audiences)))
         arrivals = [row.arrival for row, _ in found]
         numbered = list(enumerate(arrivals, start=capture_id))
         insert(connection, "blob(id, owner, sha256, name, wrapped, body_bytes, written_at_us)", blobs)
@@ -417,15 +420,23 @@ _CAPTURE = (
 )
 
 
-def _described(arrival: Arrival) -> tuple[Value, ...]:
+def _audiences(connection: Connection, arrivals: Sequence[Arrival]) -> dict[str | None, tuple[str, str]]:
+    """device → (privacy, AI use) of devices whose arrivals follow them."""
+    named = {(each.device,) for each in arrivals if each.as_device}
+    return {row["id"]: (row["privacy"], row["ai_usage"]) for row in find(connection, "device", ("id",), named)}
+
+
+def _described(arrival: Arrival, audiences: Mapping[str | None, tuple[str, str]]) -> tuple[Value, ...]:
     """The columns of `_CAPTURE` behind the third."""
     decoded, taken, record = arrival.decoded, arrival.captured_at, arrival.record
+    own = (arrival.privacy.value, arrival.ai_usage.value)
+    privacy, ai_usage = audiences.get(arrival.device, own) if arrival.as_device else own
     return (
         decoded.kind.value,
         arrival.device,
         arrival.owner,
-        arrival.privacy.value,
-        arrival.ai_usage.value,
+        privacy,
+        ai_usage,
         taken.at_us,
         taken.source.value,
         taken.error_us,

@@ -176,6 +176,7 @@ class Gate:
                     received_at_us=at_us,
                     lane=Lane.PLAIN,
                     device=device,
+                    as_device=True,
                     source_name=source_name,
                     same_since_us=at_us - back_us,
                 )
@@ -246,6 +247,7 @@ class Gate:
             received_at_us=at_us,
             lane=Lane.RECORD,
             device=sender.id,
+            as_device=True,
             record=record.key,
             record_hash=record.body_sha256,
             source_name=f"boot {record.boot_counter}, record {record.sequence}",

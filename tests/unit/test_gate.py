@@ -8,6 +8,7 @@ import io
 import os
 import random
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import cbor2
@@ -17,12 +18,12 @@ from PIL import Image
 from gateway import spool
 from gateway.decoders import image
 from gateway.decoders.record import RecordKind, encode_record
-from gateway.entities import Lane, RecordKey, TimeSource
+from gateway.entities import AiUsage, Lane, Privacy, RecordKey, TimeSource
 from gateway.errors import HearthlogError, NotFound
 from gateway.ingest import folders
 from gateway.ingest.accept import Gate, GateSettings, Outcome, Sender
 from gateway.ingest.dating import Dating
-from gateway.store import boots, devices
+from gateway.store import boots, cameras, devices
 from gateway.store.boots import Tie
 from gateway.store.db import Connection
 
@@ -99,6 +100,16 @@ async def settled(house: SmallHouse) -> None:
                 committed.cancel()
                 return
             await committed
+
+
+async def test_a_camera_made_private_is_private_from_the_next_frame_on(house: SmallHouse, gate: Gate) -> None:
+    await gate.accept_record("porch", record(1))
+    for sequence, privacy in ((2, Privacy.CIRCLE), (3, Privacy.PRIVATE)):
+        setting = cameras.Setting(privacy=privacy, ai_usage=AiUsage.NONE)
+        await house.db.write(partial(cameras.change, device="porch", setting=setting, at_us=NOW))
+        await gate.accept_record("porch", record(sequence))
+    rows = await house.db.read(lambda c: c.execute("SELECT privacy, ai_usage FROM capture ORDER BY seq").fetchall())
+    assert [tuple(row) for row in rows] == [("private", "chat"), ("circle", "none"), ("private", "none")]
 
 
 async def test_device_that_nobody_added_is_refused_where_it_must_be(
