@@ -183,3 +183,15 @@ async def test_a_wrong_code_is_told_and_nothing_is_kept(house: OwnedHouse, simul
     program = await started(simulator, tmp_path / "card", "--pair", text, "--hardware", "sim-8")
     assert (await program.line("paired ")).split()[1]
     await program.end()
+
+
+async def test_a_box_with_another_authority_is_not_given_the_code(
+    house: OwnedHouse, simulator: Path, tmp_path: Path
+) -> None:
+    text = (await house.open_window())["text"]
+    other = text[:-1] + ("0" if text[-1] != "0" else "1")
+    program = await started(simulator, tmp_path / "card", "--pair", other, "--hardware", "sim-9")
+    assert await program.end() != 0
+    window = await house.admin("GET", "/devices/pair")
+    assert (window["state"], window["tries_left"]) == ("open", 5)
+    assert [line for line in await house.audit() if line[1] != "opened"] == []
