@@ -11,7 +11,7 @@ from gateway.store.db import Connection
 Row: TypeAlias = tuple[int, bytes]
 """(capture, float32 little-endian)"""
 
-_BATCH = 2_048
+_BATCH = 256
 _SPACES = """
 WITH RECURSIVE known(space) AS (
   SELECT min(space) FROM embedding
