@@ -144,6 +144,10 @@ async def test_a_camera_is_paired_named_told_what_to_do_and_put_out(house: Owned
     await expect(page.get_by_role("heading", level=1)).to_have_text("Devices")
     await expect(page.locator(f"#{device}")).to_contain_text("Put out of this home")
     assert not await unit.is_let_in()
+    await page.get_by_text("Who came to the door").click(force=True)
+    await expect(page.locator("#door")).to_contain_text("Denied: a wrong code")
+    await expect(page.locator("#door")).to_contain_text("Put out")
+    await picture(page, "door")
 
 
 async def test_a_code_that_is_over_is_said_so_and_a_new_one_is_a_click_away(house: OwnedHouse, page: Page) -> None:

@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from gateway.cli.broker import COMMAND as BROKER
+from gateway.errors import Conflict
 from gateway.ingest.dynsec import camera_rules
 from gateway.web import broker_files, tls
 from tests.e2e.owned import free_port
@@ -233,6 +236,32 @@ class Peer:
     ) -> None:
         client.reconnect_delay_set(3_600, 3_600)
         self.gone.set()
+
+
+def test_the_brokers_files_are_written_once_and_never_over_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEARTHLOG_HOME", str(tmp_path / "home"))
+    arguments = [
+        "setup",
+        str(tmp_path / "made"),
+        "--audit",
+        "/usr/local/lib/hearthlog_audit.so",
+        "--plain-port",
+        "1884",
+    ]
+    ran = CliRunner().invoke(BROKER, arguments)
+    assert ran.exit_code == 0, (ran.output, ran.exception)
+    password = (tmp_path / "home" / "mqtt.password").read_text()
+    assert password not in ran.output
+    made = {path.name: path.read_text() for path in (tmp_path / "made").iterdir()}
+    assert set(made) == {"broker.key", "broker.crt", "dynamic-security.json", "hearthlog.conf"}
+    assert password not in "".join(made.values())
+    for line in ("plugin /usr/local/lib/hearthlog_audit.so", "listener 1883 127.0.0.1", "listener 1884"):
+        assert line in made["hearthlog.conf"].splitlines()
+    again = CliRunner().invoke(BROKER, arguments)
+    assert isinstance(again.exception, Conflict)
+    assert (tmp_path / "home" / "mqtt.password").read_text() == password
 
 
 @pytest.mark.parametrize(

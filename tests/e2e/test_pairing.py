@@ -181,6 +181,18 @@ async def test_without_a_window_nobody_is_paired(house: OwnedHouse) -> None:
     assert (await house.audit())[0] == ("pairing", "pairing-closed")
 
 
+async def test_who_tries_on_and_on_has_to_wait(house: OwnedHouse) -> None:
+    unit = Unit()
+    await unit.trust((await house.open_window())["text"])
+    await house.admin("DELETE", "/devices/pair")
+    answers = [await unit.ask("00000000") for _ in range(25)]
+    codes = [problem["code"] for _, problem in answers]
+    assert codes[:20] == ["pairing-closed"] * 20
+    assert (codes[-1], answers[-1][0]) == ("too-many-tries", 429)
+    denied = [line for line in await house.audit() if line[1] == "pairing-closed"]
+    assert 20 <= len(denied) < 25
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"nonce": "x"}, {"hardware": "a b"}, {"board": "../x"}, {"firmware": "\n"}, {"code": ""}, {"more": 1}],

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from gateway.config import zone_name
 from gateway.devices import DeviceCard
 from gateway.entities import Lane, Role, Viewer
+from gateway.store.audit import Line
 from gateway.web.page import Page, render, viewer_of
 from gateway.web.pages import svg, words
 from gateway.web.pages.cards import STATES, TOPICS
@@ -54,6 +55,55 @@ class CameraCard:
     may_change: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DoorLine:
+    """Something that happened at the door, for admins."""
+
+    when: str
+    what: str
+    who: str
+    """The camera or the address."""
+    denied: bool
+
+
+_DOOR = {
+    "pairing opened": "A pairing window was opened",
+    "pairing closed": "A pairing window was closed",
+    "pairing done": "Paired",
+    "pairing pairing-code": "Denied: a wrong code",
+    "pairing pairing-closed": "Denied: no window was open to it",
+    "pairing pairing-over": "Denied: the code was over",
+    "pairing pairing-later": "Not paired: the broker did not answer",
+    "revoke done": "Put out",
+    "revoke later": "Put out; the broker was told later",
+    "revoke cleared": "Its credential was taken away at the broker",
+    "password done": "Was given a password",
+    "broker not-authorised": "Denied by the broker: no such name, password and client id",
+    "broker not-allowed": "Denied by the broker",
+    "firmware added": "Firmware was added",
+    "command update": "Was told to update",
+    "command forget": "Was told to forget this home",
+}
+_MOST_LINES = 20
+
+
+async def _door(request: web.Request, viewer: Viewer, *, zone: str, now_us: int) -> list[DoorLine]:
+    cameras = request.app[PARTS].cameras
+    if cameras is None:
+        return []
+    return [door_line(line, zone=zone, now_us=now_us) for line in (await cameras.lines(viewer))[:_MOST_LINES]]
+
+
+def door_line(line: Line, *, zone: str, now_us: int) -> DoorLine:
+    """A line of the audit in words."""
+    what = _DOOR.get(f"{line.event} {line.outcome}", f"{line.event}: {line.outcome}".replace("-", " "))
+    if line.event == "broker" and line.about:
+        what = f"{what}: {line.about}"
+    who = " ".join(part for part in (line.device, line.place) if part) or line.about
+    denied = line.event == "broker" or line.outcome.startswith("pairing-")
+    return DoorLine(words.short_when(line.at_us, now_us, zone), what, who, denied)
+
+
 async def _show(request: web.Request) -> web.StreamResponse:
     parts, viewer = request.app[PARTS], viewer_of(request)
     zone, now_us = zone_name(parts.settings), parts.clock()
@@ -72,6 +122,7 @@ async def _show(request: web.Request) -> web.StreamResponse:
         pair=panel,
         may_pair=admin and parts.cameras is not None and not parts.cameras.hint,
         came=next((card for card in found if panel is not None and card.device.id == panel.device), None),
+        door=await _door(request, viewer, zone=zone, now_us=now_us) if admin else [],
         root=TOPICS,
         host=request.url.host or "localhost",
     )
@@ -79,12 +130,14 @@ async def _show(request: web.Request) -> web.StreamResponse:
 
 def summary(found: list[DeviceCard]) -> str:
     """`5 cameras · 3 well · 1 needs a look · 1 asleep`."""
-    states = Counter(str(card.state) for card in found)
-    parts = [words.count(len(found), "camera")]
+    ours = [card for card in found if card.pairing != "revoked"]
+    states = Counter(str(card.state) for card in ours)
+    parts = [words.count(len(ours), "camera")]
     parts += [f"{states['awake']} well"] if states["awake"] else []
     parts += [words.count(states["look"], "needs a look", "need a look")] if states["look"] else []
     parts += [f"{states['asleep']} asleep"] if states["asleep"] else []
     parts += [f"{states['away']} away"] if states["away"] else []
+    parts += [f"{len(found) - len(ours)} put out"] if len(found) > len(ours) else []
     return " · ".join(parts)
 
 
