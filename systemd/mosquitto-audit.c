@@ -11,10 +11,12 @@
 #include <time.h>
 
 #define EVERY_S 10
+#define A_SECOND 5 /* lines at most, whatever is asked */
 
 static mosquitto_plugin_id_t *self;
 static char last[256];
-static time_t last_at;
+static time_t last_at, second;
+static unsigned lines;
 
 static int on_check(int event, void *data, void *user) {
     const struct mosquitto_evt_acl_check *check = data;
@@ -28,6 +30,8 @@ static int on_check(int event, void *data, void *user) {
     what = check->access == MOSQ_ACL_WRITE ? "publish" : "subscribe";
     (void)snprintf(line, sizeof line, "%s %.64s %.45s", what, id ? id : "-", place ? place : "-");
     if (now - last_at < EVERY_S && !strcmp(line, last)) return MOSQ_ERR_PLUGIN_DEFER; /* a flood is one line */
+    if (now != second) second = now, lines = 0;
+    if (++lines > A_SECOND) return MOSQ_ERR_PLUGIN_DEFER;
     memcpy(last, line, sizeof last);
     last_at = now;
     mosquitto_log_printf(MOSQ_LOG_NOTICE, "hearthlog-audit: denied %s %.64s", line, check->topic);
