@@ -23,7 +23,7 @@ class Reach:
 
 def client_id_of(device: str) -> str:
     """The one MQTT client id that a paired camera's credential opens with: with any other it could take over the
-    gateway's own sessions.
+    gateway's sessions, and what waits in them would be lost.
     """
     return f"hearthcam-{device}"
 
