@@ -154,11 +154,11 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         workers = await stack.enter_async_context(open_workers(models, budget))
         zone = zone_name(settings)
         dating = Dating(db, zone=zone, now_us=now_us)
-        gate = Gate(spool, dating, _gate_settings(settings, zone), now_us=now_us)
-        times = Times(now_us=now_us, synchronised=lambda: synchronised(settings.clock.trust))
-        ingest = MqttIngest(gate, db, settings.mqtt, times=times)
         cameras = Cameras(db, settings.mqtt, clock=now_us, zone=zone)
         await cameras.look()
+        gate = Gate(spool, dating, _gate_settings(settings, zone, paired=cameras.any_paired), now_us=now_us)
+        times = Times(now_us=now_us, synchronised=lambda: synchronised(settings.clock.trust))
+        ingest = MqttIngest(gate, db, settings.mqtt, times=times)
         retention = Retention(db, folder, settings.home, settings.storage, now_us, times.synchronised)
         index = await stack.enter_async_context(Index(db, folder=settings.home / "index" / "chroma"))
         search = Search(db, index, embed=_embedder(workers), place=Place(zone, now_us), shelf=shelf)
@@ -177,7 +177,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             memory_mb=settings.limits.memory_mb,
             temperature_c=settings.limits.temperature_c,
             now_us=now_us,
-            parts=lambda: _parts(ingest, index, troubles),
+            parts=lambda: _parts(ingest, index, cameras, troubles),
             next_to_go=lambda: _next_to_go(retention),
         )
         watch = Watch(watched)
@@ -245,10 +245,12 @@ async def greet(gateway: Gateway, listening: Listening, say: Callable[[str], Non
         say(f"Nobody looks after this home yet. Open it and give this code: {accounts.setup_code()}")
 
 
-def _gate_settings(settings: Settings, zone: str) -> GateSettings:
+def _gate_settings(settings: Settings, zone: str, *, paired: bool) -> GateSettings:
+    """`paired`: from the first pairing on nobody comes in unasked, unless the settings say so outright."""
+    unasked = accepts_unknown(settings.mqtt, parse_address(settings.mqtt))
     return GateSettings(
         zone=zone,
-        accept_unknown=accepts_unknown(settings.mqtt, parse_address(settings.mqtt)),
+        accept_unknown=unasked and not (paired and settings.mqtt.unknown_devices == "auto"),
         session_expiry_us=settings.mqtt.session_expiry_s * 1_000_000,
     )
 
@@ -271,8 +273,13 @@ async def _next_to_go(retention: Retention) -> str:
     return (await retention.preview()).sentence()
 
 
-def _parts(ingest: MqttIngest, index: Index, troubles: dict[str, str]) -> list[Part]:
+def _parts(ingest: MqttIngest, index: Index, cameras: Cameras, troubles: dict[str, str]) -> list[Part]:
     found = []
+    if cameras.any_paired and cameras.desk.control not in ("ready", "off"):
+        found.append(Part("Cameras' credentials", "look", f"{cameras.hint}."))
+    if cameras.forgotten:
+        names = ", ".join(sorted(cameras.forgotten))
+        found.append(Part("Cameras' credentials", "look", f"The broker has lost those of {names}: pair them again."))
     for link in ingest.links:
         if link.connected_since_us is not None:
             found.append(Part(f"Broker, {link.lane} lane", "good", "Connected."))

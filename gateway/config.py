@@ -40,7 +40,8 @@ class Mqtt:
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     client_id: str = "hearthlog-gateway"
     unknown_devices: Literal["auto", "accept", "refuse"] = "auto"
-    """What to do with a frame of a device nobody added. auto: accept from a loopback broker, else refuse."""
+    """What to do with a frame of a device nobody added. auto: accept from a loopback broker until the first camera is
+    paired, else refuse."""
     control: Literal["auto", "off"] = "auto"
     """Whether the gateway gives cameras their credentials, by Mosquitto's dynamic security where the broker has it."""
     device_url: str = ""
