@@ -146,6 +146,68 @@ def test_every_screen_fits_has_one_heading_and_breaks_no_rule(
     assert faults == []
 
 
+def test_nothing_is_lost_at_twice_the_size(home: Screens, browser: Browser, cookies: list[dict[str, object]]) -> None:
+    """A window of 1440 px at 200 %: half as many CSS pixels. (WCAG 2.2, 1.4.10: no scrolling in two directions.)"""
+    context = browser.new_context(
+        viewport={"width": 720, "height": 450}, device_scale_factor=2, reduced_motion="reduce"
+    )
+    context.add_cookies(cookies)  # type: ignore[arg-type]  # what `cookies()` gave
+    faults: list[str] = []
+    for name, path in screens_of(home).items():
+        page = Visit(context, home.url).go(path)
+        across = page.evaluate("document.documentElement.scrollWidth")
+        if across > 720:
+            faults.append(f"{name}: {across} px wide")
+        faults += [f"{name}: cut off: {each}" for each in page.evaluate(_CUT_OFF)]
+        page.close()
+    context.close()
+    assert faults == []
+
+
+def test_targets_are_large_enough_for_a_thumb(
+    home: Screens, browser: Browser, cookies: list[dict[str, object]]
+) -> None:
+    """44 × 44 at the width of a phone, padding counted. Excepted, as in WCAG 2.2, 2.5.8: links within a sentence, and
+    what is not shown until it has the focus. A control within a label is as large as the label.
+    """
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, reduced_motion="reduce")
+    context.add_cookies(cookies)  # type: ignore[arg-type]  # what `cookies()` gave
+    faults: list[str] = []
+    for name, path in screens_of(home).items():
+        page = Visit(context, home.url).go(path)
+        faults += [f"{name}: {each}" for each in page.evaluate(_SMALL)]
+        page.close()
+    context.close()
+    assert faults == []
+
+
+_CUT_OFF = """() => [...document.querySelectorAll('main a, main button, main input, main h1, main h2, main p')]
+  .filter((each) => each.checkVisibility({ visibilityProperty: true }) && !each.closest('.unseen'))
+  .filter((each) => { for (let at = each; at; at = at.parentElement)
+    if (/auto|scroll/.test(getComputedStyle(at).overflowX)) return false;  // a strip that scrolls by itself
+    return true; })
+  .filter((each) => { const box = each.getBoundingClientRect(); return box.width > 1 && box.right > innerWidth + 1; })
+  .map((each) => each.outerHTML.slice(0, 100))"""
+
+_SMALL = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')]
+  .filter((each) => each.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
+  .filter((each) => !each.closest('.unseen, [inert]'))
+  .filter((each) => {
+    const words = each.matches('a, summary') && getComputedStyle(each).display === 'inline'
+      && [...each.parentNode.childNodes].some((beside) => beside.nodeType === 3 && beside.textContent.trim());
+    if (words) return false;
+    const box = (each.closest('label') ?? each).getBoundingClientRect();
+    const after = getComputedStyle(each, '::after');  // a target may reach beyond what is drawn
+    const reach = after.content !== 'none' && after.position === 'absolute';
+    const wide = Math.max(box.width, reach ? parseFloat(after.width) || 0 : 0);
+    const high = Math.max(box.height, reach ? parseFloat(after.height) || 0 : 0);
+    return box.width > 1 && (wide < 43.5 || high < 43.5);
+  })
+  .map((each) => { const box = each.getBoundingClientRect();
+    const size = `${Math.round(box.width)}x${Math.round(box.height)}`;
+    return `${size} ${each.outerHTML.replace(/\\s+/g, ' ').slice(0, 110)}`; })"""
+
+
 _NAMELESS = """() => [...document.querySelectorAll('a, button, input:not([type=hidden]), select, textarea, img')]
   .filter((each) => each.checkVisibility() && !(each.getAttribute('aria-label') || each.textContent.trim()
     || each.alt || each.alt === '' || each.labels?.length || each.title

@@ -24,6 +24,8 @@ from gateway.web.pages.words import count
 from gateway.web.parts import PARTS, Parts
 
 DAYS_SHOWN = 7
+FEW_MOMENTS = 3
+"""Fewer are a day that has hardly begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class DayPage:
     quiet_title: str
     quiet_day: str
     show_all: str
+    yesterday: str
+    """A link to the day before, while this one is new: shortly after midnight there is little to see."""
 
 
 async def show_today(request: web.Request) -> web.Response:
@@ -115,11 +119,7 @@ def page_view(
         counts=" · ".join(parts),
         href=f"/day/{day.day}",
         before=f"/day/{day.day - timedelta(days=1)}",
-        after=""
-        if day.day >= today
-        else "/"
-        if day.day == today - timedelta(days=1)
-        else f"/day/{day.day + timedelta(days=1)}",
+        after=_after(day.day, today),
         days=day_view.pills(days, day.day),
         strips=day_view.strips(day),
         people=len(day.people),
@@ -134,8 +134,13 @@ def page_view(
         nothing_yet=not cards and not day.rows,
         quiet_title="A quiet day so far" if day.day == today else "A quiet day",
         quiet_day="" if happened else _quiet(day, cards, asked),
+        yesterday=f"/day/{day.day - timedelta(days=1)}" if _is_new(day, today, moments, asked) else "",
         show_all=f"/day/{day.day}{asked.query(day.zone, show=frozenset({'all'}))}" if rows else "",
     )
+
+
+def _is_new(day: Day, today: date, moments: int, asked: Asked) -> bool:
+    return day.day == today and moments < FEW_MOMENTS and asked.from_us is None
 
 
 def _after(day: date, today: date) -> str:
