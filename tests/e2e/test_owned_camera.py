@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import random
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway.cli.devices import COMMAND as DEVICES
 from gateway.errors import Conflict, NotFound, Rejected
 from gateway.releases import read_manifest
-from tests.e2e.owned import OUTSIDE, OwnBroker, OwnedHouse, Unit, of, own_broker, owned_house
+from gateway.store.db import Connection
+from tests.e2e.owned import OUTSIDE, OwnBroker, OwnedHouse, Unit, jpeg_record, of, own_broker, owned_house
 
 pytestmark = pytest.mark.slow
 
@@ -197,3 +199,50 @@ async def test_only_an_admin_signed_in_opens_a_window(house: OwnedHouse) -> None
             assert (answer.status, (await answer.json())["code"]) == (403, "scope")
         async with web.post(url, json={}, headers={"Sec-Fetch-Site": "cross-site"}) as answer:
             assert (answer.status, (await answer.json())["code"]) == (403, "cross-site")
+
+
+async def test_noise_on_every_topic_of_a_camera_changes_nothing(house: OwnedHouse, unit: Unit, media: Path) -> None:
+    device = unit.told["device"]
+    draw = random.Random(7)
+    seeds = [
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"id":"0123456789abcdef","ok":true}',
+        b'{"state":1e999}',
+        b'{"spool":[{}]}',
+        b"\0",
+    ]
+    before = await house.gateway.db.read(_state_of)
+    async with unit.connected() as client:
+        await client.subscribe(f"hearthlog/v1/{device}/dn/ack", qos=1)
+        for voice in ("hello", "status", "event", "result", "other", "rec"):
+            for n in range(60):
+                noise = draw.randbytes(draw.randrange(200)) if n % 2 else _bent(draw, draw.choice(seeds))
+                await client.publish(f"hearthlog/v1/{device}/up/{voice}", noise, qos=0, retain=n % 7 == 0)
+        picture = (media / "images" / "burger.jpg").read_bytes()
+        await client.publish(f"hearthlog/v1/{device}/up/rec", jpeg_record(picture), qos=0)
+        async with asyncio.timeout(10):
+            async for message in client.messages:
+                if of(message)["ranges"] == [[1, 1]]:
+                    break
+    assert await house.gateway.db.read(_state_of) == before
+
+
+def _state_of(connection: Connection) -> list[tuple[Any, ...]]:
+    """What is known of cameras, save the picture that is to come."""
+    queries = (
+        "SELECT id, name, owner, privacy, lane FROM device ORDER BY id",
+        "SELECT device, hardware, tuning, revoked_at_us FROM camera",
+        "SELECT count(*) FROM command",
+        "SELECT count(*) FROM audit WHERE event <> 'broker'",
+        "SELECT count(*) FROM gap",
+    )
+    return [tuple(row) for query in queries for row in connection.execute(query).fetchall()]
+
+
+def _bent(draw: random.Random, seed: bytes) -> bytes:
+    bent = bytearray(seed)
+    for _ in range(draw.randrange(3)):
+        bent[draw.randrange(len(bent))] = draw.randrange(256)
+    return bytes(bent)
