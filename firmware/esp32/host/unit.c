@@ -132,6 +132,10 @@ static bool begin_device(unit *u) {
         .plain = !u->credential.ca_bytes,
     };
     hl_code code = hl_device_begin(&u->device, &config);
+    for (int i = 0; i < 50 && code == HL_CARD_ERROR; i++) { /* a board starts again, and looks again */
+        usleep(20000);
+        code = hl_device_begin(&u->device, &config);
+    }
     if (code != HL_OK) fprintf(stderr, "%s: %s\n", u->folder, hl_code_name(code));
     u->device.committed = say_committed;
     u->device.committed_self = u;

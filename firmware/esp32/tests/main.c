@@ -13,7 +13,7 @@ uint64_t test_random(uint64_t *state) {
 int main(int argc, char **argv) {
     static const test_case *const ALL[] = {TESTS_PLAIN,  TESTS_GOLDEN,    TESTS_SPOOL,  TESTS_JSON,   TESTS_MQTT,
                                            TESTS_UPLINK, TESTS_SCHEDULES, TESTS_DEVICE, TESTS_CODECS, TESTS_ERRORS,
-                                           TESTS_OTA,    TESTS_PAIR,      TESTS_ORDERS};
+                                           TESTS_OTA,    TESTS_PAIR,      TESTS_ORDERS, TESTS_IMPROV};
     const char *prefix = "";
     int ran = 0;
     for (int i = 1; i < argc; i++) {

@@ -22,7 +22,8 @@ typedef struct {
 
 /* Each file of tests ends in one of these; all are listed in main.c. A null name ends a list. */
 extern const test_case TESTS_PLAIN[], TESTS_GOLDEN[], TESTS_SPOOL[], TESTS_JSON[], TESTS_MQTT[], TESTS_UPLINK[],
-    TESTS_SCHEDULES[], TESTS_DEVICE[], TESTS_CODECS[], TESTS_ERRORS[], TESTS_OTA[], TESTS_PAIR[], TESTS_ORDERS[];
+    TESTS_SCHEDULES[], TESTS_DEVICE[], TESTS_CODECS[], TESTS_ERRORS[], TESTS_OTA[], TESTS_PAIR[], TESTS_ORDERS[],
+    TESTS_IMPROV[];
 
 /* How many records the power-cut test writes: its argument, 200 when there is none. */
 extern unsigned test_records;
