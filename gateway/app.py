@@ -34,6 +34,7 @@ from gateway.ingest.dating import Dating
 from gateway.ingest.mqtt import MqttIngest, Times, accepts_unknown
 from gateway.jobs.bin import Bin
 from gateway.jobs.health import Watch, Watched
+from gateway.jobs.home_assistant import Doors, HomeAssistant
 from gateway.jobs.new_models import NewModels
 from gateway.jobs.retention import Retention
 from gateway.memory import Memories
@@ -114,7 +115,7 @@ class Gateway:
     watch: Watch
     models: Models
     parts: Parts
-    upkeep: tuple[Retention, Bin, NewModels]
+    upkeep: tuple[Retention, Bin, NewModels, HomeAssistant]
     troubles: dict[str, str]
 
     def tend(self, tasks: Tasks, *, understand: bool = True) -> None:
@@ -198,6 +199,13 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             retention,
             Bin(db, folder, settings.storage.bin_days, now_us),
             NewModels(models, workers, spool, steps, now_us),
+            HomeAssistant(
+                db,
+                Doors(parts.devices, parts.memories, cameras),
+                mqtt=settings.mqtt,
+                settings=settings.home_assistant,
+                now_us=now_us,
+            ),
         )
         yield Gateway(db, spool, gate, ingest, cameras, dating, index, runner, watch, models, parts, upkeep, troubles)
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.errors import ConfigError
 
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,32}(/[A-Za-z0-9_-]{1,32}){0,3}")
 _DEVICE_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,31}")
 
 
@@ -113,6 +114,16 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
+class HomeAssistant:
+    """Cameras as devices there."""
+
+    discovery: bool = False
+    """Announce the cameras that are shared with the circle, with their newest picture, at the same broker."""
+    prefix: str = "homeassistant"
+    """The discovery prefix that is set in Home Assistant."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set, and where the data is."""
 
@@ -123,6 +134,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     storage: Storage = field(default_factory=Storage)
     clock: Clock = field(default_factory=Clock)
+    home_assistant: HomeAssistant = field(default_factory=HomeAssistant)
 
 
 _SECTIONS: dict[str, type] = {
@@ -132,6 +144,7 @@ _SECTIONS: dict[str, type] = {
     "limits": Limits,
     "storage": Storage,
     "clock": Clock,
+    "home_assistant": HomeAssistant,
 }
 
 
@@ -250,6 +263,11 @@ def _check(settings: Settings) -> None:
     ):
         if not low <= value <= high:
             raise ConfigError(f"{name} must be between {low} and {high}, not {value}")
+    if not _PREFIX.fullmatch(settings.home_assistant.prefix):
+        raise ConfigError(
+            f"home_assistant.prefix {settings.home_assistant.prefix!r} is not the beginning of a topic",
+            hint="letters, digits, _ and -, with / between",
+        )
     for source in settings.mqtt.source:
         if source.device and not _DEVICE_ID.fullmatch(source.device):
             raise ConfigError(

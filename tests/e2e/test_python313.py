@@ -27,7 +27,7 @@ _ENTER = """
 mount -t proc proc "$1/proc"
 mount --rbind /dev "$1/dev"
 mount -t tmpfs tmpfs "$1/tmp"
-mount -o bind,ro "$2" "$1/source"
+mount -o "bind$4" "$2" "$1/source"
 exec chroot "$1" /bin/sh -euc "$3"
 """
 _INSTALL = """
@@ -43,16 +43,31 @@ pip --disable-pip-version-check install --quiet --progress-bar off --no-deps --i
 def test_the_fast_tests_pass_on_python_3_13() -> None:
     if sys.version_info >= (3, 13):
         return  # they run on it anyway
-    if os.geteuid() != 0:
-        pytest.skip("this machine's user is not root: no Debian 13 can be made to run in")
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hearthlog/trixie"
-    if not root.exists():
-        _make(root)
+    root = debian_13()
     _install(root)
     done = _inside(root, "cd /source; python --version; exec pytest -m 'not slow'", limit_s=RUN_S)
     assert "Python 3.13" in done.stdout
     assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-2_000:]
     assert re.search(r"^\d{2,} passed", done.stdout, re.MULTILINE), done.stdout[-2_000:]
+
+
+def debian_13() -> Path:
+    """Where it lies; made if need be. Skips where none can be made."""
+    if os.geteuid() != 0:
+        pytest.skip("this machine's user is not root: no Debian 13 can be made to run in")
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hearthlog/trixie"
+    if not root.exists():
+        _make(root)
+    shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
+    if CERTIFICATES.exists():
+        shutil.copy(CERTIFICATES, root / CERTIFICATES.relative_to("/"))
+    return root
+
+
+def enter(root: Path, source: Path, script: str, *, writable: bool = False) -> list[str]:
+    """The command that runs a shell script inside, with `source` at /source."""
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+    return [*command, "sh", "-euc", _ENTER, "sh", str(root), str(source), script, "" if writable else ",ro"]
 
 
 def _make(root: Path) -> None:
@@ -82,9 +97,6 @@ def _install(root: Path) -> None:
     if stamp.exists() and stamp.read_text() == digest:
         return
     (root / "requirements.txt").write_text(requirements)
-    shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
-    if CERTIFICATES.exists():
-        shutil.copy(CERTIFICATES, root / CERTIFICATES.relative_to("/"))
     done = _inside(root, _INSTALL.format(reader=setup[1]), limit_s=INSTALL_S)
     assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-4_000:]
     stamp.write_text(digest)
@@ -99,6 +111,6 @@ def _inside(root: Path, script: str, *, limit_s: int) -> subprocess.CompletedPro
         "PYTHONDONTWRITEBYTECODE": "1",
         "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",
     } | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
-    command += ["sh", "-euc", _ENTER, "sh", str(root), str(HERE), script]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=limit_s, check=False)
+    return subprocess.run(
+        enter(root, HERE, script), env=environ, capture_output=True, text=True, timeout=limit_s, check=False
+    )
