@@ -266,3 +266,34 @@ def test_what_a_full_card_drops_is_named_in_gaps(porch: Camera, gateway: Gateway
     assert dropped
     assert said <= stored.keys() | dropped
     assert not stored.keys() & dropped
+
+
+def lateness(camera: Camera) -> dict[str, int]:
+    """What the simulator says of its live records, from the card to the gateway's acknowledgement."""
+    lines = (camera.card.parent / "said.txt").read_text().splitlines()
+    words = next(line for line in reversed(lines) if line.startswith("live records ")).split()
+    return {"count": int(words[2]), **{words[n]: int(words[n + 1]) for n in range(3, len(words), 2)}}
+
+
+def test_live_records_are_never_2_s_late_while_10000_drain(porch: Camera, gateway: Gateway) -> None:
+    gateway.start()
+    camera = replace(porch, card_mib=160).start("--backlog", "10000", "--quiet", count=100, interval_ms=250)
+    assert camera.wait(WAIT_S * 2) == 0
+    report, late = porch.reports()[-1], lateness(porch)
+    assert (report["lost"], report["drops"], report["nacks"]) == (0, 0, 0)
+    assert report["freed"] + report["skipped"] >= 10_100
+    assert late["count"] >= 100
+    assert late["worst_ms"] <= 2_000, late
+
+
+def test_50_cameras_a_frame_a_second_each_are_acknowledged_in_half_a_second(porch: Camera, gateway: Gateway) -> None:
+    gateway.start()
+    fleet = replace(porch, card_mib=8)
+    fleet.card.mkdir()
+    camera = fleet.start("--devices", "50", "--telemetry", "0", "--quiet", count=15, interval_ms=1_000)
+    assert camera.wait(WAIT_S) == 0
+    reports, late = fleet.reports(), lateness(fleet)
+    assert len(reports) == 50
+    assert sum(report["pictures"] for report in reports) == 50 * 15
+    assert [report["nacks"] for report in reports] == [0] * 50
+    assert late["p99_ms"] <= 500, late

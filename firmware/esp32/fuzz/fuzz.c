@@ -4,9 +4,14 @@
 #include <string.h>
 
 #include "ack.h"
+#include "command.h"
+#include "base64.h"
 #include "cbor.h"
 #include "jpeg.h"
+#include "improv.h"
 #include "mqtt.h"
+#include "ota.h"
+#include "pair.h"
 #include "settings.h"
 #include "spool.h"
 
@@ -184,13 +189,111 @@ static void spool(const uint8_t *data, size_t n) {
     }
 }
 
+static void orders(const uint8_t *data, size_t n) {
+    const char *text = (const char *)data;
+    hl_command command;
+    hl_manifest manifest;
+    hl_version version;
+    if (hl_command_read(text, n, &command)) {
+        must(strlen(command.id) == HL_COMMAND_ID && command.name[0]);
+        if (command.args) must(command.args >= text && command.args + command.args_bytes <= text + n);
+        if (command.args && hl_manifest_read(command.args, command.args_bytes, &manifest)) must(manifest.size > 0);
+    }
+    if (hl_manifest_read(text, n, &manifest))
+        must(manifest.host[0] && manifest.path[0] == '/' && manifest.signature_bytes <= HL_SIGNATURE_BYTES);
+    char *copy = malloc(n + 1);
+    if (!copy) return;
+    memcpy(copy, data, n);
+    copy[n] = 0;
+    (void)hl_version_read(copy, &version);
+    free(copy);
+}
+
+static const uint8_t *answers;
+static size_t answers_left;
+
+static int aim(void *self, const char *host, hl_trust trust, const uint8_t *ca, size_t ca_bytes) {
+    (void)self;
+    (void)host;
+    (void)trust;
+    (void)ca;
+    (void)ca_bytes;
+    return 0;
+}
+
+static int answer(void *self, void *data, size_t n) {
+    (void)self;
+    size_t take = answers_left < n ? answers_left : n;
+    if (take > 40) take = 40;
+    memcpy(data, answers, take);
+    answers += take;
+    answers_left -= take;
+    return take ? (int)take : -1;
+}
+
+static int no_value(void *self, const char *key, void *data, size_t size) {
+    (void)self;
+    (void)key;
+    (void)data;
+    (void)size;
+    return -1;
+}
+
+static int take_value(void *self, const char *key, const void *data, size_t n) {
+    (void)self;
+    must(key[0] && (data || !n));
+    return 0;
+}
+
+/* The text of a pairing up to the first line's end, and then what the gateway answers. */
+static void pairing(const uint8_t *data, size_t n) {
+    static hl_pair pair;
+    hl_web web = {{NULL, stream_open, stream_ready, stream_send, answer, stream_close}, aim};
+    hl_kv kv = {NULL, no_value, take_value};
+    hl_random random = {NULL, no_chance};
+    const hl_pair_config config = {&web, &kv, &random, "hw", "board", "1.0.0", true};
+    char text[HL_INVITATION_BYTES + 8];
+    size_t used = 0;
+    while (used < n && used + 1 < sizeof text && data[used] && data[used] != '\n') used++;
+    memcpy(text, data, used);
+    text[used] = 0;
+    answers = data + used;
+    answers_left = n - used;
+    hl_pair_wake(&pair, &config);
+    hl_pair_begin(&pair, text);
+    for (uint64_t t = 1; t < 400 && hl_pair_step(&pair, t * 1000000) < HL_PAIR_DONE; t++) {
+    }
+    must(memchr(pair.code, 0, sizeof pair.code) != NULL);
+}
+
+static void on_wifi(void *self, const char *name, const char *password) {
+    (void)self;
+    must(name[0] && strlen(name) <= 32 && strlen(password) <= 64);
+}
+
+static void on_line(void *self, const char *line) {
+    (void)self;
+    must(!strncmp(line, "hearthlog:", 10));
+}
+
+static void on_write(void *self, const uint8_t *data, size_t n) {
+    (void)self;
+    must(n >= 11 && data[n - 1] == '\n');
+}
+
+static void installer(const uint8_t *data, size_t n) {
+    improv line = {.info = {"a", "b", "c", "d"}, .wifi = on_wifi, .text = on_line, .write = on_write};
+    for (size_t i = 0; i < n; i++) improv_take(&line, data[i]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-    static void (*const TARGETS[])(const uint8_t *, size_t) = {record, notes, words, mqtt, spool};
+    static void (*const TARGETS[])(const uint8_t *, size_t) = {record, notes,  words,   mqtt,
+                                                               spool,  orders, pairing, installer};
     if (!n) return 0;
     uint8_t *exact = malloc(n > 1 ? n - 1 : 1); /* so that a byte too far is seen */
     if (!exact) return 0;
     memcpy(exact, data + 1, n - 1);
-    TARGETS[data[0] % 5](exact, n - 1);
+    TARGETS[data[0] % 8](exact, n - 1);
     free(exact);
     return 0;
 }

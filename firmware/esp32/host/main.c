@@ -114,6 +114,26 @@ static void wait_for(unit *units, uint32_t n, int pause_ms) {
     free(polls);
 }
 
+/* How long live records took from the card to the gateway's word. */
+static void say_lateness(const unit *units, uint32_t n) {
+    static uint64_t sums[UNIT_LATE_MS];
+    uint64_t count = 0, worst_us = 0, seen = 0, p50 = 0, p99 = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (units[i].live_worst_us > worst_us) worst_us = units[i].live_worst_us;
+        for (unsigned ms = 0; ms < UNIT_LATE_MS; ms++) {
+            sums[ms] += units[i].late_ms[ms];
+            count += units[i].late_ms[ms];
+        }
+    }
+    for (unsigned ms = 0; ms < UNIT_LATE_MS; ms++) {
+        if (seen * 2 < count) p50 = ms;
+        if (seen * 100 < count * 99) p99 = ms;
+        seen += sums[ms];
+    }
+    printf("live records %llu p50_ms %llu p99_ms %llu worst_ms %llu\n", (unsigned long long)count,
+           (unsigned long long)p50, (unsigned long long)p99, (unsigned long long)worst_us / 1000);
+}
+
 int main(int argc, char **argv) {
     settings s;
     if (!read_settings(&s, argc, argv)) {
@@ -134,6 +154,7 @@ int main(int argc, char **argv) {
         done = true;
         for (uint32_t i = 0; i < s.devices; i++) done = unit_step(&units[i]) && done;
     }
+    say_lateness(units, s.devices);
     for (uint32_t i = 0; i < s.devices; i++) unit_end(&units[i]);
     return done ? 0 : 1;
 }

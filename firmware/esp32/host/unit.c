@@ -28,7 +28,7 @@ static void say_committed(void *self, const hl_header *header, const uint8_t *bo
     printf(" %s\n", u->id);
 }
 
-/* How late live records are, from the card to the gateway's word. */
+/* How late live records are, from the card to the gateway's word, while the gateway is there. */
 static void look_at_waiting(unit *u) {
     const hl_flights *f = &u->device.uplink.flights;
     for (unsigned i = 0; i < u->waiting_count;) {
@@ -38,13 +38,14 @@ static void look_at_waiting(unit *u) {
         if (!there && hl_spool_next(f->spool, f->next[HL_LIVE], &found) == HL_OK &&
             found.header.sequence <= u->waiting[i].sequence)
             there = true; /* not sent yet */
+        if (!u->device.uplink.online || u->device.uplink.hello_due) u->waiting[i].at_us = now_of(u);
         uint64_t late_us = now_of(u) - u->waiting[i].at_us;
         if (late_us > u->live_worst_us) u->live_worst_us = late_us;
         if (there) {
             i++;
             continue;
         }
-        u->live_count++;
+        u->late_ms[late_us / 1000 < UNIT_LATE_MS ? late_us / 1000 : UNIT_LATE_MS - 1]++;
         u->waiting[i] = u->waiting[--u->waiting_count];
     }
 }
@@ -143,7 +144,7 @@ static bool begin_device(unit *u) {
     return code == HL_OK;
 }
 
-/* Records that wait from before, of made-up sound. */
+/* Records that wait from before, of made-up sound: they are backlog from the moment the gateway is there. */
 static bool make_backlog(unit *u, uint32_t records, uint32_t bytes) {
     uint8_t *body = calloc(1, bytes);
     bool good = body != NULL;
@@ -153,7 +154,6 @@ static bool make_backlog(unit *u, uint32_t records, uint32_t bytes) {
         good = hl_spool_append(&u->device.spool, &header, NULL, body) == HL_OK;
     }
     free(body);
-    (void)hl_spool_split(&u->device.spool);
     return good;
 }
 
@@ -176,7 +176,9 @@ bool unit_begin(unit *u, const settings *s, uint32_t n) {
         fprintf(stderr, "%s: neither paired nor told a broker\n", u->folder);
         return false;
     }
-    return begin_device(u) && (!s->backlog || make_backlog(u, s->backlog, s->backlog_bytes));
+    if (!begin_device(u)) return false;
+    u->device.picture_us = (uint64_t)n * s->interval_ms * 1000 / s->devices; /* nobody presses 50 buttons at once */
+    return (!s->backlog || make_backlog(u, s->backlog, s->backlog_bytes));
 }
 
 bool unit_pair(unit *u) {
@@ -225,11 +227,11 @@ void unit_end(unit *u) {
     printf("{\"device\":\"%s\",\"done\":%s,\"pictures\":%u,\"sounds\":%u,\"lost\":%u,\"bad_frames\":%u,\"sent\":%u,"
            "\"again\":%u,\"freed\":%u,\"skipped\":%u,\"quarantined\":%u,\"nacks\":%u,\"code\":\"%s\",\"connects\":%u,"
            "\"drops\":%u,\"card_faults\":%u,\"bad_messages\":%u,\"recovered\":%u,\"torn\":%u,\"restarts\":%u,"
-           "\"sleeps\":%u,\"firmware\":\"%s\",\"live\":%llu,\"live_worst_ms\":%llu}\n",
+           "\"sleeps\":%u,\"firmware\":\"%s\"}\n",
            u->id, u->done ? "true" : "false", d->pictures, d->sounds, d->lost, d->bad_frames, f->sent, f->again,
            f->freed, f->skipped, d->uplink.quarantined, d->uplink.nacks, plain(d->uplink.last_code), d->uplink.connects,
            d->spool.drops, d->spool.faults, d->uplink.bad_messages, d->spool.recovered, d->spool.torn, u->restarts,
-           u->sleeps, u->flash.version, (unsigned long long)u->live_count, (unsigned long long)u->live_worst_us / 1000);
+           u->sleeps, u->flash.version);
 }
 
 bool unit_step(unit *u) {

@@ -15,6 +15,7 @@ typedef struct {
 } settings;
 
 #define UNIT_WAITING 256
+#define UNIT_LATE_MS 4096
 
 typedef struct {
     hl_device device;
@@ -41,7 +42,8 @@ typedef struct {
         uint64_t sequence, at_us;
     } waiting[UNIT_WAITING];
     unsigned waiting_count;
-    uint64_t live_worst_us, live_count;
+    uint64_t live_worst_us;
+    uint32_t late_ms[UNIT_LATE_MS]; /* how many live records took so long; the last one: or longer */
 } unit;
 
 /* False: an error, said on stderr. */
