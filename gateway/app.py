@@ -158,6 +158,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         cameras = Cameras(db, settings.mqtt, clock=now_us, zone=zone)
         await cameras.look()
         gate = Gate(spool, dating, _gate_settings(settings, zone, paired=cameras.any_paired), now_us=now_us)
+        if settings.mqtt.unknown_devices != "accept":
+            cameras.when_first = gate.refuse_unknown
         times = Times(now_us=now_us, synchronised=lambda: synchronised(settings.clock.trust))
         ingest = MqttIngest(gate, db, settings.mqtt, times=times)
         retention = Retention(db, folder, settings.home, settings.storage, now_us, times.synchronised)
@@ -288,6 +290,8 @@ def _parts(ingest: MqttIngest, index: Index, cameras: Cameras, troubles: dict[st
     if cameras.forgotten:
         names = ", ".join(sorted(cameras.forgotten))
         found.append(Part("Cameras' credentials", "look", f"The broker has lost those of {names}: pair them again."))
+    if ingest.refused:
+        found.append(Part("Broker, plain lane", "look", f"The broker does not let it hear {', '.join(ingest.refused)}."))
     for link in ingest.links:
         if link.connected_since_us is not None:
             found.append(Part(f"Broker, {link.lane} lane", "good", "Connected."))

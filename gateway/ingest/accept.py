@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -34,7 +34,7 @@ from gateway.ingest.clock import UNCERTAIN_US, Told, can_be, settle
 from gateway.ingest.dating import Dating, Known
 from gateway.ingest.note import Note, take_note
 from gateway.spool import Arrival, Put, Spool, Verdict
-from gateway.store import boots, devices, ledger, refusals
+from gateway.store import boots, devices, ledger, paired, refusals
 from gateway.store.boots import Tie
 from gateway.store.db import Connection
 
@@ -124,6 +124,10 @@ class Gate:
         self._settings = settings
         self._now_us = now_us or (lambda: time.time_ns() // 1_000)
         self._devices: dict[str, tuple[float, Device]] = {}
+
+    def refuse_unknown(self) -> None:
+        """From now on a device that nobody added may not send."""
+        self._settings = replace(self._settings, accept_unknown=False)
 
     async def accept_record(self, device: str, payload: bytes) -> Receipt:
         """One record of the record lane. Never raises for what is in `payload` nor for a disk in trouble."""
@@ -347,11 +351,15 @@ class Gate:
         return Receipt(outcome, key=key, code=error.code, reason=error.what, hint=error.hint, retry_ms=retry_ms)
 
     async def _device(self, device: str, lane: Lane, at_us: int) -> Device:
-        """The device's row, not older than a second. Raises Rejected for one that nobody added, where that matters."""
+        """The device's row, not older than a second. Raises Rejected for one that nobody added, where that matters, and
+        for one that was put out: the broker may not have heard of it.
+        """
         held = self._devices.get(device)
         if held is not None and time.monotonic() - held[0] < _DEVICE_FRESH_S:
             return held[1]
-        found = await self._spool.db.read(lambda c: devices.get(c, device))
+        found, out = await self._spool.db.read(lambda c: (devices.get(c, device), paired.is_out(c, device)))
+        if out:
+            raise Rejected("this camera was put out", code="unknown-device", where=device, hint="Pair it again")
         if found is None:
             if not self._settings.accept_unknown:
                 raise Rejected(

@@ -19,14 +19,14 @@ from typing import TypeVar
 import aiomqtt
 
 from gateway import metrics
-from gateway.config import Mqtt
+from gateway.config import Mqtt, MqttSource
 from gateway.decoders import audio, image
 from gateway.decoders.decoder import Decoder
 from gateway.entities import TimeSource
 from gateway.errors import HearthlogError, Rejected
 from gateway.ingest.accept import Gate, Outcome, Receipt
 from gateway.ingest.ack import AckDesk, messages, window
-from gateway.ingest.broker import Address, Broker, Message, Session, parse_address
+from gateway.ingest.broker import Address, Broker, Message, Refused, Session, parse_address
 from gateway.ingest.clock import HELLO_ERROR_US
 from gateway.ingest.control import Hello, read_hello, read_status, read_time_question, time_answer
 from gateway.ingest.lane import Lane, Link
@@ -89,6 +89,11 @@ class MqttIngest:
     def links(self) -> tuple[Link, Link]:
         """How the record lane and the plain lane stand."""
         return self._records.lane.link, self._plain.lane.link
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Topics of sources that the broker does not let us have."""
+        return self._plain.refused
 
     async def run(self) -> None:
         """Keep both connections, for ever."""
@@ -203,7 +208,7 @@ class _Records:
                     case Voice.HELLO if not message.retained:
                         await self._hello(broker, up.device, read_hello(message.payload))
                     case Voice.STATUS:
-                        await self._status(up.device, message.payload)
+                        await self._status(up.device, message.payload, heard=not message.retained)
                     case Voice.EVENT if not message.retained:
                         await self._event(broker, up.device, message.payload)
                     case _:
@@ -226,7 +231,7 @@ class _Records:
             tie = Tie(hello.mono_us, self._times.now_us(), HELLO_ERROR_US, TimeSource.DEVICE_ESTIMATE)
             await self._gate.tie(device, hello.boot_id, tie)
 
-    async def _status(self, device: str, payload: bytes) -> None:
+    async def _status(self, device: str, payload: bytes, *, heard: bool) -> None:
         status = read_status(payload or b"{}")
 
         def write(connection: Connection) -> None:
@@ -235,7 +240,8 @@ class _Records:
                 return
             kept = {name: found.status[name] for name in ("telemetry", "telemetry_order") if name in found.status}
             if found.status != {**status, **kept}:
-                devices.set_status(connection, device, {**status, **kept}, at_us=self._times.now_us())
+                at_us = self._times.now_us()
+                devices.set_status(connection, device, {**status, **kept}, at_us=at_us, heard=heard)
 
         await self._db.write(write)
 
@@ -254,6 +260,8 @@ class _Plain:
     def __init__(self, gate: Gate, settings: Mqtt, *, address: Address) -> None:
         self._gate = gate
         self._settings = settings
+        self.refused: tuple[str, ...] = ()
+        """Topics of sources that the broker does not let us have."""
         self._group: asyncio.TaskGroup | None = None
         self._work: deque[tuple[Message, asyncio.Task[Receipt]]] = deque()
         self._some = asyncio.Event()
@@ -279,8 +287,7 @@ class _Plain:
         try:
             for voice in (Voice.JPEG, Voice.WAV):
                 await broker.subscribe(up_filter(voice), qos=1)
-            for source in self._settings.source:
-                await broker.subscribe(source.topic, qos=1)
+            self.refused = await _subscribe_sources(broker, self._settings.source)
             async with asyncio.TaskGroup() as group:
                 group.create_task(_while_there(broker, self._acknowledge(broker)), name="mqtt-plain-acks")
                 await broker.until_lost()
@@ -337,6 +344,18 @@ class _Plain:
                 return receipt
             await asyncio.sleep(0.25 * 2**n)
         return receipt
+
+
+async def _subscribe_sources(broker: Broker, sources: Sequence[MqttSource]) -> tuple[str, ...]:
+    """One that is refused must not keep the other cameras out. Returns the topics of those that are."""
+    refused = []
+    for source in sources:
+        try:
+            await broker.subscribe(source.topic, qos=1)
+        except Refused:
+            log.warning("source refused", extra={"topic": source.topic})
+            refused.append(source.topic)
+    return tuple(refused)
 
 
 def _begin(group: asyncio.TaskGroup, work: Coroutine[None, None, T], *, name: str) -> asyncio.Task[T] | None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import queue
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +29,7 @@ T = TypeVar("T")
 Row = sqlite3.Row
 Connection = sqlite3.Connection
 _BATCH = 512
+_PROBE_BYTES = 4_096
 _READERS = 4
 
 
@@ -109,7 +112,7 @@ class Database:
         try:
             return fn(connection)
         except sqlite3.Error as error:
-            raise _explained(error) from error
+            raise _explained(error, self.path) from error
 
     def _write_loop(self) -> None:
         try:
@@ -140,22 +143,23 @@ class Database:
         connection.close()
 
     def _commit(self, connection: Connection, batch: list[_Work[Any]]) -> None:
-        rows = connection.total_changes
+        rows, committed = connection.total_changes, False
         try:
             connection.execute("BEGIN IMMEDIATE")
             for work in batch:
                 self._run(connection, work)
             connection.execute("COMMIT")
+            committed = True
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):  # a disk that fails this too must not end the writer
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-            explained = _explained(error)
+            explained = _explained(error, self.path)
             log.warning("commit failed", extra={"code": explained.code, "works": len(batch)})
             for work in batch:
                 work.error = work.error or explained
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._tell, batch, connection.total_changes != rows)
+            self._loop.call_soon_threadsafe(self._tell, batch, committed and connection.total_changes != rows)
 
     def _run(self, connection: Connection, work: _Work[Any]) -> None:
         """Do one piece, and keep its result or its error. A disk error is raised: it ends the batch."""
@@ -167,7 +171,7 @@ class Database:
                 raise  # SQLite itself gave the transaction up (disk full, I/O error)
             connection.execute("ROLLBACK TO work")
             connection.execute("RELEASE work")
-            work.error = _explained(error) if isinstance(error, sqlite3.Error) else error
+            work.error = _explained(error, self.path) if isinstance(error, sqlite3.Error) else error
             return
         connection.execute("RELEASE work")
 
@@ -204,7 +208,7 @@ def connect(path: Path, *, read_only: bool) -> Connection:
     return connection
 
 
-def _explained(error: sqlite3.Error) -> HearthlogError:
+def _explained(error: sqlite3.Error, path: Path) -> HearthlogError:
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return StorageFull("the disk is full", hint="Make room, or lower storage.keep_gb")
@@ -215,5 +219,24 @@ def _explained(error: sqlite3.Error) -> HearthlogError:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Retryable("another program holds the database", code="database-busy")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if not _disk_works(path):
+            return Retryable("the disk reported an error", code="disk-error", hint="Look at the disk")
         return HearthlogError("the database is damaged", code="database-damaged", hint="Restore a backup")
     return HearthlogError(f"the database refused: {error}", code="database")
+
+
+def _disk_works(path: Path) -> bool:
+    """Whether the disk reads both ends of the database and writes beside it: one that fails half-way can look to
+    SQLite like a file that is damaged.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.read(_PROBE_BYTES)
+            file.seek(-min(_PROBE_BYTES, path.stat().st_size), os.SEEK_END)
+            file.read(_PROBE_BYTES)
+        with tempfile.TemporaryFile(dir=path.parent, buffering=0) as file:
+            file.write(bytes(_PROBE_BYTES))
+            os.fsync(file.fileno())
+    except OSError:
+        return False
+    return True

@@ -40,12 +40,12 @@ def add(connection: Connection, device: str, *, lane: Lane, at_us: int, added: b
     return found
 
 
-def set_status(connection: Connection, device: str, status: Json, *, at_us: int) -> None:
-    """What the device last told of itself; the caller has checked and bounded it.
+def set_status(connection: Connection, device: str, status: Json, *, at_us: int, heard: bool = True) -> None:
+    """What the device last told of itself; the caller has checked and bounded it. `heard`: it spoke just now.
 
     `offline` is its last will: the broker speaks, and the device was not heard.
     """
-    heard_us = 0 if status.get("state") == "offline" else at_us
+    heard_us = at_us if heard and status.get("state") != "offline" else 0
     connection.execute(
         "UPDATE device SET status = ?, last_seen_us = max(last_seen_us, ?) WHERE id = ?",
         (json.dumps(status, separators=(",", ":")), heard_us, device),

@@ -101,6 +101,12 @@ def of_hardware(connection: Connection, hardware: str) -> Paired | None:
     return _paired(row) if row else None
 
 
+def is_out(connection: Connection, device: str) -> bool:
+    """Whether it was paired and then revoked."""
+    found = get(connection, device)
+    return found is not None and found.secret is None
+
+
 def any_paired(connection: Connection) -> bool:
     """Whether a camera was ever paired here, also one that was revoked since."""
     return connection.execute("SELECT 1 FROM camera LIMIT 1").fetchone() is not None

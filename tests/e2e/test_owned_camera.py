@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import io
 import random
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from PIL import Image
 
 from gateway.cli.devices import COMMAND as DEVICES
+from gateway.config import MqttSource
 from gateway.errors import Conflict, NotFound, Rejected
 from gateway.releases import read_manifest
 from gateway.store.db import Connection
@@ -52,6 +56,24 @@ async def heard(client: aiomqtt.Client, what: str) -> tuple[Any, bool]:
             if str(message.topic).endswith(f"/dn/{what}"):
                 return of(message), message.retain
     raise AssertionError("the connection ended")
+
+
+async def test_a_source_that_the_broker_refuses_keeps_no_other_camera_out(broker: OwnBroker) -> None:
+    settings = broker.settings()
+    source = MqttSource(topic="frigate/+/person/snapshot")
+    async with owned_house(replace(settings, mqtt=replace(settings.mqtt, source=(source,)))) as house:
+        ingest = house.gateway.ingest
+        async with asyncio.timeout(10):
+            while not ingest.refused or ingest.links[1].connected_since_us is None:  # noqa: ASYNC110  another program
+                await asyncio.sleep(0.02)
+        assert ingest.refused == (source.topic,)
+        unit = Unit()
+        device = (await unit.pair((await house.open_window())["text"]))["device"]
+        async with unit.connected() as client:
+            body = io.BytesIO()
+            Image.new("RGB", (32, 24)).save(body, "JPEG")
+            await client.publish(f"hearthlog/v1/{device}/up/jpeg", body.getvalue(), qos=1)
+            await house.until(lambda c: c.execute("SELECT 1 FROM capture").fetchone())
 
 
 async def test_settings_reach_a_camera_that_is_there_and_one_that_comes_later(house: OwnedHouse, unit: Unit) -> None:
@@ -220,13 +242,21 @@ async def test_noise_on_every_topic_of_a_camera_changes_nothing(house: OwnedHous
             for n in range(60):
                 noise = draw.randbytes(draw.randrange(200)) if n % 2 else _bent(draw, draw.choice(seeds))
                 await client.publish(f"hearthlog/v1/{device}/up/{voice}", noise, qos=0, retain=n % 7 == 0)
-        picture = (media / "images" / "burger.jpg").read_bytes()
-        await client.publish(f"hearthlog/v1/{device}/up/rec", jpeg_record(picture), qos=0)
-        async with asyncio.timeout(10):
+        record = jpeg_record((media / "images" / "burger.jpg").read_bytes())
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            again = group.create_task(_send_again(client, f"hearthlog/v1/{device}/up/rec", record))
             async for message in client.messages:
                 if of(message)["ranges"] == [[1, 1]]:
                     break
+            again.cancel()
     assert await house.gateway.db.read(_state_of) == before
+
+
+async def _send_again(client: aiomqtt.Client, topic: str, record: bytes) -> None:
+    """As a camera does: behind so much noise its credit is overdrawn."""
+    while True:
+        await client.publish(topic, record, qos=0)
+        await asyncio.sleep(0.5)
 
 
 def _state_of(connection: Connection) -> list[tuple[Any, ...]]:

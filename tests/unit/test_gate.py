@@ -23,9 +23,10 @@ from gateway.errors import HearthlogError, NotFound
 from gateway.ingest import folders
 from gateway.ingest.accept import Gate, GateSettings, Outcome, Sender
 from gateway.ingest.dating import Dating
-from gateway.store import boots, cameras, devices
+from gateway.store import boots, cameras, devices, paired
 from gateway.store.boots import Tie
 from gateway.store.db import Connection
+from gateway.store.paired import Paired
 
 from .conftest import SmallHouse
 
@@ -110,6 +111,21 @@ async def test_a_camera_made_private_is_private_from_the_next_frame_on(house: Sm
         await gate.accept_record("porch", record(sequence))
     rows = await house.db.read(lambda c: c.execute("SELECT privacy, ai_usage FROM capture ORDER BY seq").fetchall())
     assert [tuple(row) for row in rows] == [("private", "chat"), ("circle", "none"), ("private", "none")]
+
+
+async def test_a_camera_that_was_put_out_and_strangers_from_the_first_pairing_on_are_refused(
+    house: SmallHouse, gate: Gate, clock: Clock
+) -> None:
+    camera = Paired("porch", "board", "xiao", "1.0.0", b"s" * 32, house.owner, 1, None, {})
+    await house.db.write(lambda c: paired.put(c, camera))
+    assert (await gate.accept_record("porch", record(1))).outcome is Outcome.STORED
+    await house.db.write(lambda c: paired.revoke(c, "porch", at_us=2))
+    fresh = Gate(house.spool, Dating(house.db, zone="UTC", now_us=clock), GateSettings("UTC", accept_unknown=True))
+    answer = await fresh.accept_record("porch", record(2))
+    assert (answer.outcome, answer.code) == (Outcome.LATER, "unknown-device")
+    assert (await fresh.accept_record("hall", record(1))).outcome is Outcome.STORED
+    fresh.refuse_unknown()
+    assert (await fresh.accept_record("garden", record(1))).code == "unknown-device"
 
 
 async def test_device_that_nobody_added_is_refused_where_it_must_be(

@@ -100,6 +100,37 @@ async def test_what_lacks_a_model_is_found_without_reading_every_annotation(hous
     assert any("annotation_missing" in step for step in await house.db.read(plan))
 
 
+async def test_a_disk_that_fails_is_not_told_as_a_damaged_database(
+    house: SmallHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(_: Connection) -> None:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    with pytest.raises(HearthlogError) as told:
+        await house.db.write(damaged)
+    assert told.value.code == "database-damaged"
+    monkeypatch.setattr(house.db, "path", house.path / "gone")  # as a disk that is pulled out
+    with pytest.raises(HearthlogError) as told:
+        await house.db.write(damaged)
+    assert told.value.code == "disk-error"
+
+
+async def test_a_commit_that_fails_wakes_nobody(house: SmallHouse) -> None:
+    commits = house.db.commits
+
+    def never_there(connection: Connection) -> None:
+        _add(connection, "lost")
+        connection.execute("PRAGMA defer_foreign_keys = ON")
+        connection.execute("INSERT INTO segment(capture, n, start_us, end_us) VALUES (999, 0, 0, 0)")
+
+    with pytest.raises(HearthlogError):
+        await house.db.write(never_there)
+    assert house.db.commits == commits
+    assert await house.db.read(lambda c: c.execute("SELECT 1 FROM meta WHERE key = 'lost'").fetchone()) is None
+
+
 async def test_what_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "hearthlog.db").write_bytes(b"not a database at all" * 400)
     with pytest.raises(sqlite3.DatabaseError):
