@@ -291,7 +291,8 @@ def _parts(ingest: MqttIngest, index: Index, cameras: Cameras, troubles: dict[st
         names = ", ".join(sorted(cameras.forgotten))
         found.append(Part("Cameras' credentials", "look", f"The broker has lost those of {names}: pair them again."))
     if ingest.refused:
-        found.append(Part("Broker, plain lane", "look", f"The broker does not let it hear {', '.join(ingest.refused)}."))
+        topics = ", ".join(ingest.refused)
+        found.append(Part("Broker, plain lane", "look", f"The broker does not let it hear {topics}."))
     for link in ingest.links:
         if link.connected_since_us is not None:
             found.append(Part(f"Broker, {link.lane} lane", "good", "Connected."))
