@@ -17,11 +17,16 @@ void hl_flights_begin(hl_flights *f, hl_spool *spool, const hl_random *random) {
 void hl_flights_forget(hl_flights *f) { f->have_count = 0; }
 
 void hl_flights_restart(hl_flights *f, bool split) {
+    unsigned kept = 0;
     hl_flights_settle(f);
-    f->count = 0;
+    for (unsigned i = 0; i < f->count; i++)
+        if (f->flights[i].held) f->flights[kept++] = f->flights[i];
+    f->count = kept;
     f->credit = 1;
     f->since_backlog = 0;
     if (split) f->live_from = hl_spool_split(f->spool);
+    for (unsigned i = 0; i < f->count; i++) /* what was live when it was held may be backlog by now */
+        f->flights[i].lane = f->flights[i].address < f->live_from ? HL_BACKLOG : HL_LIVE;
     f->next[HL_BACKLOG] = f->spool->spans[0].from;
     f->next[HL_LIVE] = f->spool->spans[f->spool->span_count - 1].from;
 }
@@ -61,12 +66,13 @@ static bool look(hl_flights *f, hl_lane lane, hl_found *found) {
     return false;
 }
 
-/* The same, past all that the gateway has said it holds. */
+/* The same, past all that the gateway has said it holds, and all that is held here. */
 static bool look_past_stored(hl_flights *f, hl_lane lane, hl_found *found) {
     while (look(f, lane, found)) {
-        if (!is_stored(f, &found->header)) return true;
+        bool stored = is_stored(f, &found->header);
+        if (!stored && !hl_flights_find(f, found->header.boot_id, found->header.sequence)) return true;
         f->next[lane] = found->next;
-        f->skipped++;
+        f->skipped += stored;
     }
     return false;
 }
@@ -89,6 +95,7 @@ static unsigned flying(const hl_flights *f) {
 
 static void launch(hl_flights *f, hl_flight *flight, uint64_t now_us) {
     flight->flying = true;
+    flight->held = false;
     flight->tries++;
     flight->due_us = now_us + hl_pause_us(f->random, flight->tries);
     f->sent++;
@@ -147,6 +154,16 @@ hl_flight *hl_flights_find(hl_flights *f, const uint8_t boot_id[HL_BOOT_BYTES], 
         if (f->flights[i].sequence == sequence && !memcmp(f->flights[i].boot_id, boot_id, HL_BOOT_BYTES))
             return &f->flights[i];
     return NULL;
+}
+
+void hl_flights_hold(hl_flights *f, const hl_found *found, uint64_t now_us) {
+    hl_flight *flight = hl_flights_find(f, found->header.boot_id, found->header.sequence);
+    unsigned held = 0;
+    for (unsigned i = 0; i < f->count; i++) held += f->flights[i].held;
+    if (!flight || held == HL_HELD) return;
+    flight->flying = false;
+    flight->held = true;
+    flight->due_us = now_us + LAST_PAUSE_US;
 }
 
 void hl_flights_later(hl_flights *f, hl_flight *flight, uint64_t retry_ms, uint64_t now_us) {

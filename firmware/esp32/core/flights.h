@@ -7,6 +7,7 @@
 
 #define HL_FLIGHTS 64
 #define HL_HAVE 32
+#define HL_HELD 16
 #define HL_LIVE_PER_BACKLOG 3
 
 typedef enum { HL_BACKLOG, HL_LIVE } hl_lane;
@@ -15,7 +16,7 @@ typedef struct {
     uint64_t address, sequence, due_us; /* due: when it is sent again, flying or waiting */
     uint8_t boot_id[HL_BOOT_BYTES];
     uint8_t lane;
-    bool flying;
+    bool flying, held;
     unsigned tries;
 } hl_flight;
 
@@ -47,6 +48,9 @@ void hl_flights_forget(hl_flights *f);
 
 /* The record to send now, and it counts as sent; false if the window is full or nothing waits. */
 bool hl_flights_pick(hl_flights *f, uint64_t now_us, hl_found *found);
+
+/* The card does not read this record, which was about to be sent: it waits, also over a restart, and the others go on. */
+void hl_flights_hold(hl_flights *f, const hl_found *found, uint64_t now_us);
 
 /* The gateway holds these. */
 void hl_flights_stored(hl_flights *f, const uint8_t boot_id[HL_BOOT_BYTES], hl_range range);

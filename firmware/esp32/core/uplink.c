@@ -135,6 +135,8 @@ static void on_lost(void *self, const char *why) {
     u->failures++;
     u->lost_why = why;
     u->online = false;
+    if (u->unreadable) hl_flights_hold(&u->flights, &u->streaming, now_of(u));
+    u->unreadable = false;
     hl_flights_restart(&u->flights, false);
 }
 
@@ -287,7 +289,9 @@ static void greet(hl_uplink *u, uint64_t now_us) {
 
 static bool read_record(void *self, uint32_t offset, void *out, uint32_t n) {
     hl_uplink *u = self;
-    return hl_spool_read(u->config.spool, &u->streaming, offset, out, n) == HL_OK;
+    hl_code code = hl_spool_read(u->config.spool, &u->streaming, offset, out, n);
+    u->unreadable = code == HL_CARD_ERROR;
+    return code == HL_OK;
 }
 
 /* A record counts as sent when its last byte is: on a thin link that takes longer than its pause. */

@@ -38,7 +38,7 @@ typedef struct {
     hl_timesync time;
     hl_found streaming;
     char client_id[48], will_topic[64];
-    bool greeted, online, heard_status, hello_due, subscribed, asleep;
+    bool greeted, online, heard_status, hello_due, subscribed, asleep, unreadable;
     unsigned failures;
     uint64_t reconnect_us, status_us, ask_us;
     uint32_t connects, acks, nacks, quarantined, bad_messages;

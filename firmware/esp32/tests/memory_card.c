@@ -12,6 +12,7 @@ static int card_read(void *self, uint32_t block, uint32_t count, void *data) {
     memory_card *c = self;
     CHECK(block + count <= CARD_BLOCKS);
     if (++c->accesses == c->fail_at || c->fail_reads) return -1;
+    if (c->bad_block >= block && c->bad_block < block + count && c->bad_block) return -1;
     memcpy(data, c->durable[block], (size_t)count * HL_BLOCK);
     for (unsigned i = 0; i < c->pending_count; i++)
         if (c->pending[i].block >= block && c->pending[i].block < block + count)

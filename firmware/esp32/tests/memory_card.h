@@ -22,6 +22,7 @@ typedef struct memory_card {
     unsigned fail_until_cut;         /* everything fails from now on */
     unsigned long accesses, fail_at; /* reads too: the one of this number fails, once */
     unsigned fail_reads;             /* all of them */
+    uint32_t bad_block;              /* one that never reads; 0: none */
 } memory_card;
 
 void memory_card_begin(memory_card *c);

@@ -310,6 +310,40 @@ static void a_card_that_fails_for_a_moment_frees_nothing(void) {
     CHECK(conflicts == 0);
 }
 
+static void bad_block(bool live) {
+    fresh(50);
+    if (live) connect_online();
+    go(1500);
+    hl_found found;
+    hl_header header = {.kind = HL_AUDIO, .body_bytes = 4000};
+    static const uint8_t SOUND[4000];
+    CHECK(hl_spool_append(&device.spool, &header, NULL, SOUND) == HL_OK);
+    uint64_t wanted = header.sequence;
+    for (uint64_t at = 0; hl_spool_next(&device.spool, at, &found) == HL_OK; at = found.next)
+        if (found.header.sequence == wanted) card.bad_block = 16 + (uint32_t)(found.address % (SEGMENT * 37)) + 3;
+    if (!live) connect_online();
+    hl_device_stop_taking(&device);
+    for (unsigned i = 0; i < 120; i++) {
+        go(200);
+        now_us += 300000;
+        if (i % 10 == 0) say_state(true, false);
+    }
+    all_is_stored_once(); /* all the others */
+    CHECK(!in_ledger(device.spool.boot.id, wanted) && !hl_uplink_idle(&device.uplink) && device.uplink.connects < 8);
+    card.bad_block = 0; /* and if it reads again one day, it goes as well */
+    for (unsigned i = 0; i < 700 && !hl_uplink_idle(&device.uplink); i++) {
+        now_us += 900000;
+        go(20);
+        if (i % 10 == 0) say_state(true, false);
+    }
+    CHECK(hl_uplink_idle(&device.uplink) && in_ledger(device.spool.boot.id, wanted));
+}
+
+static void a_block_that_never_reads_again_holds_up_nothing_else(void) {
+    bad_block(false);
+    bad_block(true);
+}
+
 static void what_is_in_quarantine_is_not_put_there_twice(void) {
     hl_found found;
     unsigned copies = 0;
@@ -470,6 +504,8 @@ const test_case TESTS_ERRORS[] = {
     {"errors: a hello names many boots and no more than fit", a_hello_names_many_boots_and_no_more_than_fit},
     {"errors: words at the wrong time change nothing", words_at_the_wrong_time_change_nothing},
     {"errors: a card that fails for a moment frees nothing", a_card_that_fails_for_a_moment_frees_nothing},
+    {"errors: a block that never reads again holds up nothing else",
+     a_block_that_never_reads_again_holds_up_nothing_else},
     {"errors: what is in quarantine is not put there twice", what_is_in_quarantine_is_not_put_there_twice},
     {"errors: a record that takes long is not sent twice for it", a_record_that_takes_long_is_not_sent_twice_for_it},
     {"errors: records dropped while they fly are forgotten", records_dropped_while_they_fly_are_forgotten},
