@@ -53,6 +53,8 @@ static hl_code append(hl_spool *s, uint64_t n) {
         CHECK(header.sequence < SEQUENCES && model[header.sequence].fate == UNKNOWN);
         model[header.sequence].fate = COMMITTED;
         model[header.sequence].crc = writing_crc;
+    } else if (model[header.sequence].fate == UNKNOWN) { /* it may be there all the same, and then only so */
+        model[header.sequence].crc = writing_crc;
     }
     return code;
 }
@@ -81,7 +83,7 @@ static void check_all(hl_spool *s) {
             for (unsigned i = 0; i < gap.count; i++)
                 for (uint64_t k = gap.ranges[i].first; k <= gap.ranges[i].last; k++) seen[k] |= 2;
         } else {
-            CHECK(model[n].fate == UNKNOWN ? crc == writing_crc : crc == model[n].crc);
+            CHECK(crc == model[n].crc || (model[n].fate == UNKNOWN && crc == writing_crc));
             CHECK(!(seen[n] & 1));
             seen[n] |= 1;
             if (n < least_kept) least_kept = n;
