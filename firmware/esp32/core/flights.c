@@ -50,16 +50,42 @@ static bool is_stored(const hl_flights *f, const hl_header *header) {
     return false;
 }
 
+/* The card does not read at `at`: go on behind it, and hold what may be there, so that it is not freed. */
+static void pass_over(hl_flights *f, hl_lane lane, uint64_t at, uint64_t now_us) {
+    unsigned held = 0;
+    bool known = at == f->run_end[lane];
+    for (unsigned i = 0; i < f->count; i++) {
+        held += f->flights[i].held;
+        known = known || (f->flights[i].held && f->flights[i].address == at);
+    }
+    if (!known) {
+        if (held == HL_HELD || f->count == HL_FLIGHTS) return; /* the card as a whole does not read: wait */
+        f->flights[f->count++] = (hl_flight){.address = at,
+                                             .sequence = UINT64_MAX,
+                                             .lane = (uint8_t)lane,
+                                             .held = true,
+                                             .due_us = now_us + LAST_PAUSE_US};
+    }
+    f->next[lane] = f->run_end[lane] = at + 1;
+}
+
 /* The next record of a lane from where it stands; the backlog jumps over what is acknowledged. */
-static bool look(hl_flights *f, hl_lane lane, hl_found *found) {
+static bool look(hl_flights *f, hl_lane lane, hl_found *found, uint64_t now_us) {
     const hl_spool *s = f->spool;
     uint64_t at = f->next[lane];
-    if (lane == HL_LIVE) return hl_spool_next(f->spool, at, found) == HL_OK;
+    if (lane == HL_LIVE) {
+        hl_code code = hl_spool_next(f->spool, at, found);
+        if (code == HL_CARD_ERROR) pass_over(f, lane, at, now_us);
+        return code == HL_OK;
+    }
     for (unsigned i = 0; i + 1 < s->span_count; i++) {
         if (s->spans[i].to <= at) continue;
         if (at < s->spans[i].from) at = s->spans[i].from;
         hl_code code = hl_spool_next(f->spool, at, found);
-        if (code == HL_CARD_ERROR) return false; /* it may read the next time: nothing is passed over for it */
+        if (code == HL_CARD_ERROR) {
+            pass_over(f, lane, at, now_us);
+            return false;
+        }
         if (code == HL_OK && found->address < s->spans[i].to) return true;
         at = f->next[lane] = s->spans[i].to;
     }
@@ -67,8 +93,8 @@ static bool look(hl_flights *f, hl_lane lane, hl_found *found) {
 }
 
 /* The same, past all that the gateway has said it holds, and all that is held here. */
-static bool look_past_stored(hl_flights *f, hl_lane lane, hl_found *found) {
-    while (look(f, lane, found)) {
+static bool look_past_stored(hl_flights *f, hl_lane lane, hl_found *found, uint64_t now_us) {
+    while (look(f, lane, found, now_us)) {
         bool stored = is_stored(f, &found->header);
         if (!stored && !hl_flights_find(f, found->header.boot_id, found->header.sequence)) return true;
         f->next[lane] = found->next;
@@ -107,8 +133,13 @@ bool hl_flights_pick(hl_flights *f, uint64_t now_us, hl_found *found) {
     while ((again = due(f, now_us)) != NULL) {
         if (flying(f) >= f->credit) return false;
         hl_code code = hl_spool_next(f->spool, again->address, found);
-        if (code == HL_CARD_ERROR) return false;
+        if (code == HL_CARD_ERROR) {
+            again->due_us = now_us + LAST_PAUSE_US;
+            continue;
+        }
         if (code == HL_OK && found->address == again->address) {
+            again->sequence = found->header.sequence;
+            memcpy(again->boot_id, found->header.boot_id, HL_BOOT_BYTES);
             launch(f, again, now_us);
             return true;
         }
@@ -116,10 +147,10 @@ bool hl_flights_pick(hl_flights *f, uint64_t now_us, hl_found *found) {
     }
     if (flying(f) >= f->credit || f->count == HL_FLIGHTS) return false;
     hl_lane lane = HL_LIVE;
-    if (f->since_backlog >= HL_LIVE_PER_BACKLOG && look_past_stored(f, HL_BACKLOG, found))
+    if (f->since_backlog >= HL_LIVE_PER_BACKLOG && look_past_stored(f, HL_BACKLOG, found, now_us))
         lane = HL_BACKLOG;
-    else if (!look_past_stored(f, HL_LIVE, found)) {
-        if (!look_past_stored(f, HL_BACKLOG, found)) return false;
+    else if (!look_past_stored(f, HL_LIVE, found, now_us)) {
+        if (!look_past_stored(f, HL_BACKLOG, found, now_us)) return false;
         lane = HL_BACKLOG;
     }
     f->since_backlog = lane == HL_BACKLOG ? 0 : f->since_backlog + 1;

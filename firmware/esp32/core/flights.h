@@ -34,6 +34,7 @@ typedef struct {
     unsigned have_count;
     uint64_t next[2]; /* by lane: the address from which it goes on */
     uint64_t live_from;
+    uint64_t run_end[2]; /* by lane: the end of the blocks last passed over because they do not read */
     unsigned since_backlog;
     uint32_t sent, again, freed, skipped; /* records */
 } hl_flights;

@@ -6,7 +6,7 @@
 #include "le.h"
 #include "segment.h"
 
-enum { SAVE_EVERY = 64, STAGED = HL_IO_BYTES / HL_BLOCK };
+enum { STUCK = 3, SAVE_EVERY = 64, STAGED = HL_IO_BYTES / HL_BLOCK };
 
 /* Blocks on their way to the card, gathered in the spool's buffer. */
 typedef struct {
@@ -131,9 +131,21 @@ static hl_code name_segment(hl_spool *s, uint64_t serial, hl_gap *gap) {
     for (unsigned i = 0; i < s->span_count; i++) {
         uint64_t at = s->spans[i].from > begin ? s->spans[i].from : begin;
         uint64_t to = s->spans[i].to < end ? s->spans[i].to : end;
+        uint64_t unread = 0; /* blocks that do not read, since the last record that did */
         hl_found found;
-        while (at < to) {
-            hl_code code = hl_spool_next(s, at, &found);
+        while (at < to || unread) {
+            hl_code code = at < hl_spool_head(s) ? hl_spool_next(s, at, &found) : HL_END;
+            if (code == HL_CARD_ERROR && s->stuck >= STUCK) {
+                at++;
+                unread++;
+                continue;
+            }
+            if (code != HL_CARD_ERROR && unread) { /* in so many blocks there were so many records at the most */
+                uint64_t last = code == HL_OK ? found.header.sequence : s->next_sequence;
+                hl_gap_add(gap, (hl_range){last > unread ? last - unread : 0, last ? last - 1 : 0});
+                gap->timed = false;
+                unread = 0;
+            }
             if (code == HL_END || (code == HL_OK && found.address >= to)) break;
             if (code != HL_OK) return code;
             hl_gap_add(gap, (hl_range){found.header.sequence, found.header.sequence});
@@ -142,7 +154,7 @@ static hl_code name_segment(hl_spool *s, uint64_t serial, hl_gap *gap) {
             if (!own_boot) gap->timed = false;
             bool older_gap = found.header.kind == HL_GAP && found.header.body_bytes <= HL_IO_BYTES;
             if (!older_gap) hl_gap_stretch(gap, found.header.mono_us, found.header.mono_us);
-            if (older_gap && (code = carry_over(s, &found, gap, own_boot)) != HL_OK) return code;
+            if (older_gap && (code = carry_over(s, &found, gap, own_boot)) != HL_OK && s->stuck < STUCK) return code;
         }
     }
     return HL_OK;
@@ -156,6 +168,7 @@ static hl_code drop_oldest(hl_spool *s) {
     gap.timed = true;
     strncpy(gap.why, s->config.why ? s->config.why : "card-full", sizeof gap.why - 1);
     hl_code code = name_segment(s, tail, &gap);
+    s->stuck = code == HL_CARD_ERROR ? s->stuck + 1 : 0;
     if (code == HL_OK && gap.count) {
         if (s->config.gaps_to) {
             uint8_t body[HL_GAP_BYTES];

@@ -64,6 +64,7 @@ struct hl_spool {
     unsigned unsaved;
     uint64_t end_of_serial; /* the end of one closed segment, remembered */
     uint32_t end_block;
+    unsigned stuck;     /* how often in a row the oldest segment could not be dropped for a card that does not read */
     uint32_t drops;     /* how often a segment was dropped: addresses before the tail are void */
     uint32_t faults;    /* errors of the card */
     uint32_t recovered; /* frames found in the head segment at the start */

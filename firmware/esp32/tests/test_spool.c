@@ -533,6 +533,26 @@ static void what_has_no_room_is_told(void) {
     CHECK(hl_spool_append(&narrow, &header, NULL, card.durable[0]) == HL_TOO_BIG);
 }
 
+/* Each block of the first segments in turn never reads: the ring goes round, and what lay there is named. */
+static void a_block_that_never_reads_does_not_stop_the_ring(void) {
+    hl_boot boot = {0, {1}};
+    hl_spool s;
+    for (uint32_t block = 16; block < 16 + 2 * SEGMENT; block++) {
+        unsigned failed = 0;
+        fresh();
+        hl_spool_config config = config_of(&card, io);
+        CHECK(hl_spool_open(&s, &config, &boot) == HL_OK);
+        for (unsigned n = 0; n < 30; n++) CHECK(append(&s, n) == HL_OK);
+        card.bad_block = block;
+        unsigned drops =
+            1 + (block - 16) / SEGMENT; /* before anything new is put on that block, which would not read */
+        for (unsigned n = 30; n < 110 && s.drops < drops; n++) failed += append(&s, n) != HL_OK;
+        CHECK(failed <= 6 && s.drops == drops);
+        card.bad_block = 0;
+        check_all(&s); /* there, or named */
+    }
+}
+
 static void a_record_joined_to_a_newer_mark_is_told(void) {
     hl_boot boot = {0, {1}};
     hl_spool s;
@@ -554,6 +574,7 @@ const test_case TESTS_SPOOL[] = {
     {"spool: a segment that is not of this log is none", a_segment_that_is_not_of_this_log_is_none},
     {"spool: odd gaps are dropped like others", odd_gaps_are_dropped_like_others},
     {"spool: what has no room is told", what_has_no_room_is_told},
+    {"spool: a block that never reads does not stop the ring", a_block_that_never_reads_does_not_stop_the_ring},
     {"spool: a record joined to a newer mark is told", a_record_joined_to_a_newer_mark_is_told},
     {"spool: records come back in order over many reboots", records_come_back_in_order_over_many_reboots},
     {"spool: a power cut before every write loses nothing", a_power_cut_before_every_write_loses_nothing},
