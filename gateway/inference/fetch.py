@@ -53,13 +53,14 @@ Tell: TypeAlias = Callable[[Progress], None]
 
 
 async def pull(models: Models, what: str, *, mirror: Path | None = None, tell: Tell | None = None) -> list[Installed]:
-    """Fetch, check and if needed build what `what` names: a model, a task or `all`. The state of each afterwards.
+    """Fetch, check and if needed build what `what` names: a model, a task or `all`, the last two without what is
+    optional where something else serves the same. The state of each afterwards.
 
     Raises NotFound (no such model), Conflict (another pull runs), StorageFull or Retryable (the disk, no source
     answered), ModelBroken (what came is not what the manifest names). Of several models all are tried before the first
     one's error is raised, but for a full disk.
     """
-    chosen = models.chosen(what)
+    chosen = _meant(models, what)
     stopped = threading.Event()
     failed: list[HearthlogError] = []
     with _only_one(models.folder):
@@ -79,10 +80,21 @@ async def pull(models: Models, what: str, *, mirror: Path | None = None, tell: T
     return [models.get(manifest.name) for manifest in chosen]
 
 
+def _meant(models: Models, what: str) -> list[Manifest]:
+    chosen = models.chosen(what)
+    if what in models.manifests:
+        return chosen
+    plain = [manifest for manifest in chosen if not manifest.optional]
+    return plain or chosen
+
+
 async def _one(models: Models, manifest: Manifest, fetch: _Fetch) -> None:
     await asyncio.to_thread(models.refresh, manifest.name)
     if models.get(manifest.name).state is State.READY:
         return
+    if manifest.program and shutil.which(manifest.program) is None:
+        hint = f"Run: sudo apt-get install --yes {manifest.debian}"
+        raise HearthlogError(f"the program {manifest.program} is not installed", code="program-missing", hint=hint)
     inputs = {file.name: await fetch.file(file) for file in manifest.files}
     if manifest.build is not None:
         argv = python_argv("gateway.inference.build")

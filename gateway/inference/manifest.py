@@ -88,6 +88,13 @@ class Manifest:
     """Which worker process it lives in: one of SLOTS."""
     prefer: int = 0
     """Of several ready models of one task the one with the highest number serves."""
+    optional: bool = False
+    """Fetched only when asked for by its name, or when nothing else serves its task: a second way to do something,
+    weights for checks, or what no step asks for yet."""
+    program: str = ""
+    """A program of the system that the family runs; the model is not ready where it is missing."""
+    debian: str = ""
+    """The Debian package that brings `program`."""
     tiers: tuple[str, ...] = TIERS
     """Sizes of appliance that it is meant for: small is 1 GB of memory."""
     about: str = ""
@@ -150,6 +157,9 @@ def _manifest(table: dict[str, object]) -> Manifest:
         ram_mb=_value(table, "ram_mb", int),
         slot=_text(table, "slot"),
         prefer=_value(table, "prefer", int, 0),
+        optional=_value(table, "optional", bool, False),
+        program=_text(table, "program", _NAME) if "program" in table else "",
+        debian=_text(table, "debian", _NAME) if "debian" in table else "",
         tiers=_texts(table, "tiers", TIERS),
         about=_value(table, "about", str, ""),
         options=_value(table, "options", dict, {}),
@@ -160,6 +170,8 @@ def _manifest(table: dict[str, object]) -> Manifest:
         raise ValueError(f"slot must be one of {', '.join(SLOTS)}")
     if not set(manifest.tiers) <= set(TIERS):
         raise ValueError(f"tiers must be among {', '.join(TIERS)}")
+    if bool(manifest.program) != bool(manifest.debian):
+        raise ValueError("program and debian are given together")
     names = [each.name for each in manifest.files] + list(manifest.build.makes if manifest.build else ())
     if len(set(names)) != len(names):
         raise ValueError("two files have the same name")

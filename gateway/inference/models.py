@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -212,6 +213,8 @@ class Models:
             return _broken(manifest, f"cannot be read: {error.strerror}")
         if changed:
             _write_receipt(receipt_path, receipt)
+        if manifest.program and shutil.which(manifest.program) is None:
+            return Installed(manifest, State.MISSING, f"the Debian package {manifest.debian} is not installed", ())
         return Installed(manifest, State.READY, "", tuple(files))
 
     def _expected(self, manifest: Manifest, receipt: Mapping[str, dict[str, object]]) -> list[_Expected]:

@@ -58,6 +58,8 @@ def test_a_manifest_is_read(tmp_path: Path) -> None:
         ("url = ", 'wheel = "a==1", url = ', "exactly one"),
         ('url = "https://example.org/a/eyes.onnx"', 'package = "p", member = "../x"', "member"),
         ("ram_mb = 10", 'ram_mb = "10"', "ram_mb"),
+        ("ram_mb = 10", 'ram_mb = 10\nprogram = "read"', "debian"),
+        ("ram_mb = 10", 'ram_mb = 10\nprogram = "/bin/sh"\ndebian = "dash"', "program"),
         ("ram_mb = 10", "ram_mb = ", "Invalid value"),
     ],
 )

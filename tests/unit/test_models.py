@@ -230,6 +230,34 @@ async def test_one_model_that_fails_does_not_stop_the_others(tmp_path: Path, hos
     assert models.get("found").state is State.READY
 
 
+async def test_what_is_optional_is_fetched_by_its_name_or_where_nothing_else_serves(tmp_path: Path, host: Host) -> None:
+    plain = manifest_of(file_of(BODY, host.url))
+    other = replace(plain, name="other", optional=True)
+    alone = replace(plain, name="alone", task="taste", optional=True)
+    models = models_of(tmp_path, plain, other, alone)
+    assert [each.manifest.name for each in await pull(models, "all")] == ["eyes"]
+    assert [each.manifest.name for each in await pull(models, "detect")] == ["eyes"]
+    assert models.get("other").state is models.get("alone").state is State.MISSING
+    await pull(models, "taste")
+    await pull(models, "other")
+    assert models.get("other").state is models.get("alone").state is State.READY
+
+
+async def test_a_model_without_its_program_is_missing_and_says_what_to_install(tmp_path: Path, host: Host) -> None:
+    runs = replace(manifest_of(file_of(BODY, host.url)), program="no-such-program", debian="no-such-package")
+    models = models_of(tmp_path, runs)
+    with pytest.raises(HearthlogError, match="no-such-program") as failed:
+        await pull(models, "eyes")
+    assert failed.value.code == "program-missing" and "apt-get install" in failed.value.hint
+    folder = tmp_path / "models" / "eyes"
+    folder.mkdir(parents=True)
+    (folder / "eyes.onnx").write_bytes(BODY)
+    models.refresh()
+    assert models.get("eyes").state is State.MISSING and "no-such-package" in models.get("eyes").reason
+    with pytest.raises(ModelMissing):
+        models.for_task("detect")
+
+
 async def test_two_pulls_at_once_are_refused(tmp_path: Path) -> None:
     models = models_of(tmp_path, manifest_of())
     with fetching._only_one(models.folder), pytest.raises(Conflict):

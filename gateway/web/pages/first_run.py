@@ -99,7 +99,7 @@ async def _show(request: web.Request) -> web.StreamResponse:
     models: list[ModelLine] = []
     if step.number == 3:
         found = await asyncio.to_thread(Models(parts.settings.home).installed)
-        models = [model_line(each) for each in found if each.manifest.family not in {"pixels", "thumbnail"}]
+        models = [model_line(each) for each in found if each.manifest.files and not each.manifest.optional]
     code = request.query.get("error", "")
     fault_at, fault = _FAULTS.get(code, ("code", "That did not work. Try again.") if code else ("", ""))
     zone = zone_name(parts.settings)
