@@ -116,6 +116,11 @@ def _detect(chance: random.Random) -> Json:
     return {"boxes": [{"label": label, "score": chance.uniform(0.5, 0.9)} | _place(chance) for label in things]}
 
 
+def _faces(chance: random.Random) -> Json:
+    points = [[chance.uniform(0.1, 0.4), chance.uniform(0.1, 0.4)] for _ in range(5)]
+    return {"faces": [{"score": chance.uniform(0.6, 1.0), "points": points} | _place(chance)]}
+
+
 def _classify(chance: random.Random) -> Json:
     return {"labels": [{"label": label, "score": 0.5 / (n + 1)} for n, label in enumerate(chance.sample(_THINGS, 3))]}
 
@@ -125,9 +130,13 @@ def _ocr(chance: random.Random) -> Json:
     return {"lines": [{"text": text, "score": chance.uniform(0.8, 1.0)} | _place(chance)], "partial": False}
 
 
-def _vector(chance: random.Random) -> Json:
-    vector = np.random.default_rng(chance.getrandbits(64)).standard_normal(1024)
-    return {"vector": (vector / np.linalg.norm(vector)).astype("<f4").tobytes(), "dim": 1024}
+def _vector(chance: random.Random, dim: int = 1024) -> Json:
+    vector = np.random.default_rng(chance.getrandbits(64)).standard_normal(dim)
+    return {"vector": (vector / np.linalg.norm(vector)).astype("<f4").tobytes(), "dim": dim}
+
+
+def _face(chance: random.Random) -> Json:
+    return _vector(chance, 128)
 
 
 def _thumbnail(chance: random.Random) -> Json:
@@ -155,6 +164,8 @@ def _sound(chance: random.Random) -> Json:
 _ANSWERS: Mapping[str, Callable[[random.Random], Json]] = {
     "pixels": _pixels,
     "detect": _detect,
+    "detect-faces": _faces,
+    "embed-face": _face,
     "classify": _classify,
     "ocr": _ocr,
     "embed-image": _vector,
