@@ -19,6 +19,7 @@ from tests.bench.frames import frame, record
 from tests.bench.result import Result
 
 _GOLDEN = Path(__file__).resolve().parents[1] / "fixtures" / "records"
+_LEARNT = _GOLDEN.parent / "fuzz"
 _SLOW_S = 1.0
 _INTERESTING = (0, 1, 0x7F, 0x80, 0xFE, 0xFF)
 
@@ -62,6 +63,7 @@ def run(*, seconds: float = 10.0, seed: int = 1) -> Result:
 def _corpus() -> list[bytes]:
     small = frame(1, size_bytes=3_000)
     found = [path.read_bytes() for path in sorted(_GOLDEN.rglob("*")) if path.suffix in (".bin", ".hlr", ".rec")]
+    found += [path.read_bytes() for path in sorted(_LEARNT.rglob("*")) if path.is_file()]
     found = [each for each in found if each]
     return [*found, small, record(small, boot=bytes(8), sequence=1), audio.wav_from_pcm(bytes(3_200), 16_000)]
 
