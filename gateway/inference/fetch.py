@@ -92,6 +92,12 @@ async def _one(models: Models, manifest: Manifest, fetch: _Fetch) -> None:
     await asyncio.to_thread(models.refresh, manifest.name)
     if models.get(manifest.name).state is State.READY:
         return
+    if manifest.unchecked:
+        raise HearthlogError(
+            f"no hash of {manifest.unchecked} is known, so nothing of {manifest.name} is fetched",
+            code="hash-unknown",
+            hint=f"Have a file that you trust? Write its sha256, bytes and source into {manifest.name}.toml",
+        )
     if manifest.program and shutil.which(manifest.program) is None:
         hint = f"Run: sudo apt-get install --yes {manifest.debian}"
         raise HearthlogError(f"the program {manifest.program} is not installed", code="program-missing", hint=hint)

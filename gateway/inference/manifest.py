@@ -20,6 +20,7 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _MADE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}){0,3}")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}==[0-9][0-9A-Za-z.]{0,19}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_UNKNOWN = "unknown"
 _MAX_FILE_BYTES = 2 << 30
 _MAX_MANIFEST_BYTES = 64 << 10
 
@@ -48,8 +49,10 @@ class ModelFile:
 
     name: str
     sha256: str
-    """Lower-case hex, of the whole file."""
+    """Lower-case hex, of the whole file. Empty (`unknown` in the manifest) while nobody has established it: such a
+    file is never fetched and never loaded."""
     bytes: int
+    """0 while the hash is unknown."""
     sources: tuple[Source, ...]
 
 
@@ -109,6 +112,11 @@ class Manifest:
     @property
     def provenance(self) -> Provenance:
         return Provenance(model=self.name, revision=self.revision, preprocessing=self.preprocessing)
+
+    @property
+    def unchecked(self) -> str:
+        """The first file that nothing could be checked against; empty when all have a hash."""
+        return next((each.name for each in self.files if not each.sha256), "")
 
     @property
     def download_bytes(self) -> int:
@@ -181,12 +189,15 @@ def _manifest(table: dict[str, object]) -> Manifest:
 def _file(entry: object) -> ModelFile:
     table = _table(entry, "files")
     _only(table, ModelFile)
-    size = _value(table, "bytes", int)
-    if not 0 < size <= _MAX_FILE_BYTES:
+    unknown = table.get("sha256") == _UNKNOWN
+    size = _value(table, "bytes", int, 0 if unknown else None)
+    if unknown and size:
+        raise ValueError("bytes are left out while the sha256 is unknown")
+    if not unknown and not 0 < size <= _MAX_FILE_BYTES:
         raise ValueError("bytes must be above 0 and at most 2 GiB")
     return ModelFile(
         name=_text(table, "name", _FILE_NAME),
-        sha256=_text(table, "sha256", _SHA256),
+        sha256="" if unknown else _text(table, "sha256", _SHA256),
         bytes=size,
         sources=tuple(_source(each) for each in _value(table, "sources", list)),
     )

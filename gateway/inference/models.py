@@ -185,6 +185,8 @@ class Models:
         return sorted(found, key=lambda each: (-each.prefer, each.name))
 
     def _look(self, manifest: Manifest) -> Installed:
+        if manifest.unchecked:
+            return Installed(manifest, State.MISSING, f"no hash of {manifest.unchecked} is known", ())
         receipt_path = self.folder / manifest.name / _RECEIPT
         receipt = _read_receipt(receipt_path)
         changed = False

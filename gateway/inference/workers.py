@@ -189,7 +189,8 @@ class ProcessWorkers:
         }
 
     def _slot(self, name: str, *, nice: int, idle_s: float | None = None) -> _Slot:
-        models_mb = sum(each.ram_mb for each in self._models.manifests.values() if each.slot == name)
+        known = [each for each in self._models.manifests.values() if not each.unchecked]
+        models_mb = sum(each.ram_mb for each in known if each.slot == name)
         memory_mb = _BASE_MB + models_mb
         limits = Limits(
             memory_bytes=(memory_mb + OVER_MODELS_MB) << 20,
