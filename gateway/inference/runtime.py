@@ -16,6 +16,16 @@ Array = npt.NDArray[Any]
 """`Any` because tensors of a model have the type that the model says."""
 
 
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input of an ONNX graph."""
+
+    shape: tuple[int | str | None, ...]
+    """A number where a side is fixed, a name or None where it is not."""
+    kind: str
+    """As the runtime writes it: `tensor(float)`, `tensor(int64)`, …"""
+
+
 class OnnxModel:
     """A loaded ONNX graph on the CPU."""
 
@@ -33,6 +43,10 @@ class OnnxModel:
             self._session = ort.InferenceSession(str(path), options, providers=[provider])
         except Exception as error:  # the runtime's own classes derive from Exception alone
             raise ModelBroken(f"{path.name} cannot be loaded", hint="hearthlog models verify") from error
+        self.inputs = {each.name: Port(tuple(each.shape), str(each.type)) for each in self._session.get_inputs()}
+        """What the graph takes, by name."""
+        self.outputs = tuple(each.name for each in self._session.get_outputs())
+        """Their names, in the graph's order."""
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         """Outputs in the graph's order."""

@@ -9,7 +9,8 @@ from gateway.pipeline.step import Context, Step
 async def run(capture: Capture, ctx: Context) -> Annotation:
     answer = await ctx.infer("embed-image", capture)
     used = ctx.provenance()
-    space = f"{used.model}@{used.revision}/{used.preprocessing}"
+    # A model that is one half of a pair names the space that both halves share.
+    space = f"{answer.get('space', used.model)}@{used.revision}/{used.preprocessing}"
     return Annotation(data={"dimensions": answer["dim"]}, embedding=Embedding(space, answer["vector"]), provenance=used)
 
 
