@@ -16,7 +16,7 @@ from gateway.errors import ModelBroken, Rejected
 from gateway.inference.families import mobilefacenet, yunet
 from gateway.inference.family import Options, Request, Runner
 from gateway.inference.fetch import pull
-from gateway.inference.manifest import read_manifests
+from gateway.inference.manifest import manifests_folder, read_manifest
 from gateway.inference.models import Models, State
 from gateway.inference.workers import open_workers
 
@@ -34,7 +34,7 @@ DETECTOR = "yunet_n_dynamic.onnx"
 
 @pytest.fixture(scope="module")
 def find(models_mirror: Path) -> Runner:
-    options = Options(1, read_manifests()["yunet"].options)
+    options = Options(1, read_manifest(manifests_folder() / "yunet.toml").options)
     return yunet.load({DETECTOR: models_mirror / DETECTOR}, options)
 
 
