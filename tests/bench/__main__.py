@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import ack, finding, ingest, own_home, steps, whole
+from tests.bench import ack, backlog, finding, ingest, own_home, steps, whole
 from tests.bench.result import Result, table, write_json
+
+NAMES = ("ingest", "backlog", "ack", "steps", "search", "whole", "help", "home")
 
 
 def main(argv: list[str]) -> int:
@@ -23,14 +25,13 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes: a look, not a figure to quote")
     parser.add_argument("--rounds", type=int, default=0, help="interleaved rounds of a ratio (5, quick 2)")
-    parser.add_argument(
-        "--only", action="append", default=[], choices=("ingest", "ack", "steps", "search", "whole", "help", "home")
-    )
+    parser.add_argument("--only", action="append", default=[], choices=NAMES)
     given = parser.parse_args(argv)
     quick: bool = given.quick
     rounds: int = given.rounds or (2 if quick else 5)
     benches: Mapping[str, Callable[[], list[Result]]] = {
         "ingest": lambda: [ingest.run(quick=quick, rounds=rounds)],
+        "backlog": lambda: [backlog.run(quick=quick)],
         "ack": lambda: [ack.run(quick=quick)],
         "steps": lambda: [steps.run(quick=quick, rounds=rounds)],
         "search": lambda: finding.run(quick=quick, rounds=rounds),

@@ -10,6 +10,7 @@ from typing import Any  # of a JSON object
 
 from tests.bench.broker import Broker
 from tests.bench.children import child
+from tests.bench.frames import FRAME_BYTES
 from tests.bench.result import Result
 
 CREDIT = 8
@@ -17,9 +18,17 @@ DEVICES = 8
 BAR = 0.70
 
 
-def publish(port: int, *, count: int, devices: int = DEVICES, rate: float = 0.0) -> dict[str, Any]:
+def publish(
+    port: int, *, count: int, devices: int = DEVICES, rate: float = 0.0, size_bytes: int = FRAME_BYTES
+) -> dict[str, Any]:
     """Have records published by a process of their own; its JSON, with `reached` (acknowledged a second) beside."""
-    arguments = [f"--port={port}", f"--count={count}", f"--devices={devices}", f"--rate={rate}"]
+    arguments = [
+        f"--port={port}",
+        f"--count={count}",
+        f"--devices={devices}",
+        f"--rate={rate}",
+        f"--bytes={size_bytes}",
+    ]
     with child("tests.bench.cameras", *arguments) as cameras:
         cameras.wait_for("ready")
         cameras.say()
