@@ -32,8 +32,6 @@ from tests.bench.frames import frame
 
 GOLDEN = Path(__file__).resolve().parents[1] / "fixtures" / "records"
 CORPUS = Path(__file__).resolve().parents[1] / "fixtures" / "fuzz"
-KEPT_BYTES = 2_048
-"""Longer inputs are not kept in the repository."""
 _KINDS = tuple(RecordKind)
 
 
@@ -118,11 +116,11 @@ def main() -> None:
         except Rejected:
             return
 
-    with tempfile.TemporaryDirectory() as found:
+    with tempfile.TemporaryDirectory() as first:
         for n, data in enumerate(_first(given.target)):
-            (Path(found) / f"first-{n}").write_bytes(data)
+            (Path(first) / f"first-{n}").write_bytes(data)
         options = [f"-max_total_time={given.seconds}", "-max_len=65536", "-timeout=5", "-print_final_stats=1"]
-        atheris.Setup([sys.argv[0], *options, found, str(seeds)], one)
+        atheris.Setup([sys.argv[0], *options, str(seeds), first], one)
         atheris.Fuzz()
 
 
