@@ -78,6 +78,7 @@ class Budget:
     """Deadline of a request, its queueing not counted, loading the model included."""
     ocr_s: float = 30.0
     asr_s: float = 180.0
+    caption_s: float = 60.0
 
 
 class Workers(Protocol):
@@ -127,7 +128,12 @@ class ProcessWorkers:
             "query": self._slot("query", nice=0),
             "thumb": self._slot("thumb", nice=5, idle_s=_THUMB_IDLE_S),
         }
-        self._deadlines_s = {"ocr": budget.ocr_s, "asr": budget.asr_s, "asr-draft": budget.asr_s}
+        self._deadlines_s = {
+            "ocr": budget.ocr_s,
+            "asr": budget.asr_s,
+            "asr-draft": budget.asr_s,
+            "caption": budget.caption_s,
+        }
 
     async def run(
         self,

@@ -29,6 +29,7 @@ class _Notes:
 
 class _Picture:
     kind = Kind.IMAGE
+    blob = None
 
 
 class _Sound:
@@ -36,7 +37,7 @@ class _Sound:
 
 
 async def _caption(of: type = _Picture, **said: Json) -> str:
-    of_any: Any = of  # Any: a caption reads nothing of a capture but its kind
+    of_any: Any = of  # Any: a caption reads of a capture its kind, and its blob for a captioner
     notes: Any = _Notes(**said)
     capture: Capture = of_any
     return (await STEP.run(capture, notes)).caption

@@ -2,9 +2,11 @@
 
 Objects (sure boxes, counted), what the picture is mostly of, printed words, a fault of the picture, the light. A label
 of the classifier that a found object covers (a "tabby" beside a "cat") is left out by its hypernym, and so is what is
-uncertain. A generative captioner takes this one's place when its model is there.
+uncertain. A generative captioner takes this one's place when its model is there and has something to say: its sentence
+names the model. A picture with a fault is never shown to it.
 
-`data`: says (`objects`, `print`, `label`, `sound`, `light`: which kinds of evidence it used).
+`data`: says (`objects`, `print`, `label`, `sound`, `light`, `pixels`: which kinds of evidence it used); of a captioner
+also confidence (0..1) and stopped (`end`, `length`: cut there).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from gateway.entities import Annotation, Capture, Json, Kind
-from gateway.errors import Skip
+from gateway.errors import ModelBroken, ModelMissing, Skip
 from gateway.pipeline.hypernyms import covered
 from gateway.pipeline.step import Context, Step
 
@@ -22,6 +24,8 @@ LABEL = 0.6
 PRINT = 0.75
 MAX_THINGS = 5
 MAX_PRINT = 60
+MAX_GENERATED = 400
+"""Characters of a captioner's sentence."""
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _PLURALS = {"person": "people", "knife": "knives", "mouse": "mice", "sheep": "sheep", "scissors": "scissors"}
 _MASS = frozenset({"scissors", "sheep"})
@@ -38,6 +42,9 @@ async def run(capture: Capture, ctx: Context) -> Annotation:
     quality = ctx.said("quality") or {}
     if quality.get("fault") in _FAULTS:
         return Annotation(caption=_FAULTS[quality["fault"]], data={"says": ["light"]})
+    generated = await _generated(capture, ctx)
+    if generated is not None:
+        return generated
     boxes = [box for box in (ctx.said("detect") or {}).get("boxes", []) if box["score"] >= OBJECT]
     counts = Counter(box["label"] for box in boxes)
     things = [_counted(label, number) for label, number in counts.most_common(MAX_THINGS)]
@@ -52,6 +59,25 @@ async def run(capture: Capture, ctx: Context) -> Annotation:
         says.append("print")
     light = _LIGHT.get(str(quality.get("light", "")), "")
     return Annotation(caption=_sentence(things, words, light), data={"says": [*says, "light"]})
+
+
+async def _generated(capture: Capture, ctx: Context) -> Annotation | None:
+    """A captioner's sentence. None without a captioner or an original to show it, or when it says nothing or did not
+    come to an end in its time."""
+    if capture.blob is None:
+        return None
+    try:
+        answer = await ctx.infer("caption", capture)
+    except (ModelMissing, ModelBroken):
+        return None  # what is composed does not need it
+    sentence = " ".join(str(answer["caption"]).split())[:MAX_GENERATED].rstrip(" .")
+    if not sentence or answer["stopped"] == "time":
+        return None
+    return Annotation(
+        caption=f"{sentence[0].upper()}{sentence[1:]}.",
+        data={"says": ["pixels"], "confidence": answer["confidence"], "stopped": answer["stopped"]},
+        provenance=ctx.provenance(),
+    )
 
 
 def _of_sound(ctx: Context) -> Annotation:
@@ -116,6 +142,7 @@ STEP = Step(
     run=run,
     label="Caption",
     after=("quality", "detect", "dedupe", "classify", "ocr", "sound"),
+    tasks=("caption",),
     key_frames_only=True,
-    lane="words",
+    lane="read",
 )

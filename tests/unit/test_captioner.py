@@ -1,0 +1,110 @@
+"""A captioner takes the composed caption's place when it is there and has something to say."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gateway.entities import BlobRef, Json, Priority, Provenance
+from gateway.errors import ModelBroken
+from gateway.inference.workers import Reply
+from gateway.pipeline.plan import find_steps, queue_plan
+from gateway.pipeline.runner import House, Runner
+from gateway.pipeline.step import fingerprint
+from gateway.store import jobs
+from gateway.testing import TwinWorkers
+from tests.unit.conftest import open_small_house
+
+ANSWER: Json = {"caption": "a dog  beside a bicycle . ", "tokens": [1], "stopped": "end", "confidence": 0.5}
+
+
+class _Captioner(TwinWorkers):
+    """A twin with a captioner that says `answer`, or raises it."""
+
+    def __init__(self, answer: Json | ModelBroken) -> None:
+        super().__init__()
+        self.answer = answer
+
+    async def run(
+        self,
+        task: str,
+        blob: BlobRef | None = None,
+        *,
+        params: Json | None = None,
+        priority: Priority = Priority.BACKLOG,
+    ) -> Reply:
+        if task != "caption":
+            return await super().run(task, blob, params=params or {}, priority=priority)
+        assert blob is not None
+        self.asked.append((task, priority))
+        if isinstance(self.answer, ModelBroken):
+            raise self.answer
+        return Reply(data=self.answer, provenance=self.provenance(task), took_ms=1.0)
+
+    def provenance(self, task: str) -> Provenance:
+        return Provenance("vit-gpt2", "r1", "p1") if task == "caption" else super().provenance(task)
+
+
+def picture() -> bytes:
+    out = io.BytesIO()
+    grain = np.random.default_rng(0).integers(60, 200, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(grain).save(out, "JPEG")
+    return out.getvalue()
+
+
+async def captioned(folder: Path, workers: TwinWorkers) -> tuple[str, str, str]:
+    """Caption, its source, and the model beside the annotation, of a picture that went through the whole plan."""
+    steps = find_steps()
+    house = await open_small_house(folder, plan=queue_plan(steps))
+    async with house.stack:
+        await house.put(picture(), seq=1)
+        runner = Runner(House(house.db, house.spool, house.shelf, workers, steps, lambda: 10**15))
+        task = asyncio.create_task(runner.run(), name="runner")
+        async with asyncio.timeout(20):
+            while True:
+                wake = asyncio.create_task(house.db.next_commit(), name="wake")
+                await asyncio.sleep(0)
+                if not any(each.waiting + each.running for each in await house.db.read(jobs.backlogs)):
+                    wake.cancel()
+                    break
+                await wake
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        sql = (
+            "SELECT u.caption, u.caption_source, a.model FROM understood AS u"
+            " JOIN annotation AS a USING (capture) WHERE a.step = 'caption'"
+        )
+        ((caption, source, model),) = await house.db.read(lambda c: c.execute(sql).fetchall())
+        return str(caption), str(source), str(model)
+
+
+async def test_a_caption_names_the_model_that_said_it(tmp_path: Path) -> None:
+    found = await captioned(tmp_path, _Captioner(ANSWER))
+    assert found == ("A dog beside a bicycle.", "model:vit-gpt2", "vit-gpt2")
+
+
+@pytest.mark.parametrize(
+    "workers",
+    [
+        TwinWorkers(),
+        _Captioner({**ANSWER, "caption": " "}),
+        _Captioner({**ANSWER, "stopped": "time"}),
+        _Captioner(ModelBroken("the model vit-gpt2 is broken")),
+    ],
+    ids=["missing", "nothing to say", "cut by time", "broken"],
+)
+async def test_the_composed_caption_remains(tmp_path: Path, workers: TwinWorkers) -> None:
+    caption, source, model = await captioned(tmp_path, workers)
+    assert caption.endswith(".") and "bicycle ." not in caption
+    assert (source, model) == ("composed", "")
+
+
+def test_a_captioner_that_comes_changes_the_fingerprint() -> None:
+    step = find_steps()["caption"]
+    assert fingerprint(step, TwinWorkers(), {}) != fingerprint(step, _Captioner(ANSWER), {})
