@@ -36,7 +36,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     # In CI the same examples each time: what chance finds there would stop somebody else's work. --fuzz looks for new.
-    hypothesis.settings.register_profile("check", deadline=None, derandomize=os.environ.get("CI") == "true")
+    # How long a busy machine takes to draw examples says nothing either.
+    hypothesis.settings.register_profile(
+        "check",
+        deadline=None,
+        derandomize=os.environ.get("CI") == "true",
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
     hypothesis.settings.register_profile(
         "fuzz",
         deadline=None,

@@ -121,8 +121,10 @@ async def admin(house: app.Gateway) -> Viewer:
 
 
 async def share(house: app.Gateway, device: str, privacy: Privacy = Privacy.CIRCLE, *, name: str | None = None) -> None:
+    """Once something of it is stored: what comes after is shared."""
+    stored = "SELECT 1 FROM capture WHERE device = ?"
     async with asyncio.timeout(WAIT_S):
-        while await house.db.read(lambda c: device_rows.get(c, device)) is None:  # noqa: ASYNC110  as above
+        while await house.db.read(lambda c: c.execute(stored, (device,)).fetchone()) is None:  # noqa: ASYNC110  as above
             await asyncio.sleep(0.02)
     await house.parts.devices.change(await admin(house), device, setting=Setting(name=name, privacy=privacy))
 
