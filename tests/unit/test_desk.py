@@ -15,7 +15,7 @@ from gateway.ingest.desk import CameraDesk, Denial, Heard, Result, read_result
 from gateway.ingest.dynsec import DynSec, camera_rules
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_subnormal=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=20,
 )
