@@ -34,16 +34,9 @@ class Words:
         """What the pieces say, without marks; white space is made single. Unknown numbers are left out."""
         return " ".join(self._tokenizer.decode(list(ids), skip_special_tokens=True).split())
 
-    def id_of(self, piece: str) -> int:
-        """ModelBroken for a piece that the file does not have."""
-        found = self._tokenizer.token_to_id(piece)
-        if found is None:
-            raise ModelBroken(f"the tokeniser has no piece {piece[:20]}")
-        return int(found)
-
-    def piece(self, number: int) -> str:
-        """One piece as it is written in the file; empty for a number that it does not have."""
-        return self._tokenizer.id_to_token(number) or ""
+    def text_with_marks(self, ids: Sequence[int]) -> str:
+        """What the pieces say, marks included as they are written in the file."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
 
 def read_words(path: Path) -> Words:
