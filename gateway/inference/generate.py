@@ -110,6 +110,8 @@ class Decoder:
                 break
             logits, past = self._pass(fixed, past, said)
             piece = _chosen(logits, said, how)
+            if piece >= len(logits):
+                raise ModelBroken("an option names a piece that the decoder does not have")
             logs.append(_log_likelihood(logits, piece))
             said.append(piece)
             if piece == how.end_id:

@@ -89,6 +89,13 @@ def test_rules_out_of_range_are_refused(over: Json, word: str) -> None:
         rules(Options(threads=1, table={"start_id": 1, "end_id": 2, **over}))
 
 
+def test_a_forced_piece_that_the_decoder_does_not_have_is_refused() -> None:
+    decoder = Decoder(OnnxModel(FOLDER / "decoder_model_merged.onnx", threads=1))
+    seen = {"encoder_hidden_states": np.ones((1, 17, 32), np.float32)}
+    with pytest.raises(ModelBroken, match="piece"):
+        decoder.greedy(seen, Rules(start_id=296, end_id=296, max_tokens=3, budget_s=60, first_id=99_999))
+
+
 def test_a_graph_of_another_kind_is_no_decoder() -> None:
     with pytest.raises(ModelBroken, match="cache"):
         Decoder(OnnxModel(FOLDER / "encoder_model.onnx", threads=1))

@@ -1,0 +1,64 @@
+"""The families whose weights are not at hand, pulled from a mirror and run in real worker processes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gateway.inference.fetch import pull
+from gateway.inference.manifest import Manifest, ModelFile, read_manifests
+from gateway.inference.models import Models, State, file_sha256
+from gateway.inference.workers import open_workers
+
+_spec = importlib.util.spec_from_file_location("inference_house", Path(__file__).with_name("inference_house.py"))
+assert _spec is not None and _spec.loader is not None
+house = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(house)
+
+TINY = Path(__file__).resolve().parent.parent / "fixtures/tiny"
+FOLDERS = {"clip-vit-b32-vision": "clip", "clip-vit-b32-text": "clip", "vit-gpt2": "vit-gpt2"}
+FILES = {
+    "clip-vit-b32-vision": ("vision_model.onnx",),
+    "clip-vit-b32-text": ("text_model.onnx", "tokenizer.json"),
+    "vit-gpt2": ("encoder_model.onnx", "decoder_model_merged.onnx", "tokenizer.json"),
+}
+
+
+def tiny(name: str) -> Manifest:
+    """The real manifest, with the tiny model's files and sizes."""
+    manifest, folder = read_manifests()[name], TINY / FOLDERS[name]
+    own = {"side_px": 32} if "side_px" in manifest.options else {}
+    if name == "vit-gpt2":
+        expected = json.loads((folder / "expected.json").read_text())
+        own |= {key: expected[key] for key in ("start_id", "end_id", "max_tokens")}
+    return replace(
+        manifest,
+        options={**manifest.options, **own},
+        files=tuple(
+            ModelFile(each, file_sha256(folder / each), (folder / each).stat().st_size, ()) for each in FILES[name]
+        ),
+    )
+
+
+@pytest.mark.slow
+async def test_what_a_family_answers_comes_through_its_worker_with_its_provenance(tmp_path: Path) -> None:
+    models = Models(tmp_path, {name: tiny(name) for name in FILES})
+    for name in FILES:
+        (look,) = await pull(models, name, mirror=TINY / FOLDERS[name])
+        assert look.state is State.READY
+    blob = house.sealed(tmp_path, (TINY / "pictures/00.jpeg").read_bytes())
+    async with open_workers(models) as workers:
+        said = await workers.run("caption", blob)
+        seen = await workers.run("embed-image", blob)
+        text = await workers.run("embed-text-for-images", params={"texts": ["a dog", ""]})
+    expected = json.loads((TINY / "vit-gpt2/expected.json").read_text())["pictures"]["00.jpeg"]
+    assert list(said.data["tokens"]) == expected["tokens"]
+    assert said.provenance == models.manifests["vit-gpt2"].provenance
+    assert seen.data["space"] == text.data["space"] == "clip-vit-b32"
+    vectors = [np.frombuffer(each, "<f4") for each in (seen.data["vector"], *text.data["vectors"])]
+    assert {len(vector) for vector in vectors} == {24}
