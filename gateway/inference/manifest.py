@@ -68,6 +68,17 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """What an int8 form of a model must keep of its float32 form, or it is refused."""
+
+    method: str
+    """`dynamic` (weights alone, for transformers) or `per-channel` (QDQ with calibration, for convolutions)."""
+    measure: str
+    """`cosine` of the outputs, or `boxes`: F1 of what is found, by label and overlap, against float32."""
+    least: float
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One model."""
 
@@ -108,6 +119,8 @@ class Manifest:
     """What is fetched. None: the family needs no weights."""
     build: Build | None = None
     """Absent when the fetched files are loaded as they are."""
+    gate: Gate | None = None
+    """Absent for a model that nobody quantises."""
 
     @property
     def provenance(self) -> Provenance:
@@ -173,6 +186,7 @@ def _manifest(table: dict[str, object]) -> Manifest:
         options=_value(table, "options", dict, {}),
         files=tuple(_file(each) for each in _value(table, "files", list, [])),
         build=_build(table["build"]) if "build" in table else None,
+        gate=_gate(table["gate"]) if "gate" in table else None,
     )
     if manifest.slot not in SLOTS:
         raise ValueError(f"slot must be one of {', '.join(SLOTS)}")
@@ -225,6 +239,17 @@ def _build(entry: object) -> Build:
     if not makes or not all(_MADE_NAME.fullmatch(name) for name in makes):
         raise ValueError("build.makes must list file names")
     return Build(recipe=_text(table, "recipe", _NAME), makes=makes)
+
+
+def _gate(entry: object) -> Gate:
+    table = _table(entry, "gate")
+    _only(table, Gate)
+    gate = Gate(_text(table, "method"), _text(table, "measure"), _value(table, "least", float))
+    if gate.method not in ("dynamic", "per-channel") or gate.measure not in ("cosine", "boxes"):
+        raise ValueError("a gate's method is dynamic or per-channel, its measure cosine or boxes")
+    if not 0 < gate.least <= 1:
+        raise ValueError("a gate's least is above 0 and at most 1")
+    return gate
 
 
 def _only(table: Mapping[str, object], kind: type[object]) -> None:

@@ -59,6 +59,8 @@ def test_a_manifest_is_read(tmp_path: Path) -> None:
         ('url = "https://example.org/a/eyes.onnx"', 'package = "p", member = "../x"', "member"),
         ("ram_mb = 10", 'ram_mb = "10"', "ram_mb"),
         ("ram_mb = 10", 'ram_mb = 10\nprogram = "read"', "debian"),
+        ("ram_mb = 10", 'ram_mb = 10\ngate = {method = "hope", measure = "cosine", least = 0.9}', "method"),
+        ("ram_mb = 10", 'ram_mb = 10\ngate = {method = "dynamic", measure = "cosine", least = 9.0}', "least"),
         ("ram_mb = 10", 'ram_mb = 10\nprogram = "/bin/sh"\ndebian = "dash"', "program"),
         ("ram_mb = 10", "ram_mb = ", "Invalid value"),
     ],

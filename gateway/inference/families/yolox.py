@@ -7,8 +7,9 @@ Answers `{boxes: [{label, score, x, y, w, h}]}`, best first, at most 100; fracti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from PIL import Image
 
 from gateway.entities import Json
 from gateway.errors import ModelBroken
-from gateway.inference.family import Family, Options, Request, Runner
+from gateway.inference.family import Family, Options, Runner
 from gateway.inference.pictures import picture_of
 from gateway.inference.runtime import OnnxModel, read_labels
 
@@ -28,7 +29,16 @@ _PAPER = (114, 114, 114)
 Floats = npt.NDArray[np.float32]
 
 
+Finder: TypeAlias = Callable[[Image.Image], list[Json]]
+
+
 def load(files: Mapping[str, Path], options: Options) -> Runner:
+    find = finder(files, options)
+    return lambda request: {"boxes": find(picture_of(request.the_blob()).image)}
+
+
+def finder(files: Mapping[str, Path], options: Options) -> Finder:
+    """What is found in a decoded picture, as the task answers it."""
     model = OnnxModel(_only(files, ".onnx"), threads=options.threads)
     # The list follows COCO's 90 numbers; the model has the 80 that are in use.
     labels = [label for label in read_labels(_only(files, ".txt")) if label != "n/a"]
@@ -37,29 +47,32 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
     max_overlap = options.number("max_overlap", 0.45)
     grid, stride = _cells(side_px)
 
-    def run(request: Request) -> Json:
-        image = picture_of(request.the_blob()).image
-        ratio = min(side_px / image.width, side_px / image.height)
-        size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
-        paper = Image.new("RGB", (side_px, side_px), _PAPER)
-        paper.paste(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
-        bgr = np.asarray(paper, dtype=np.float32)[:, :, ::-1].transpose(2, 0, 1)[None]
-        (raw,) = model.run({"images": np.ascontiguousarray(bgr)})
+    def find(image: Image.Image) -> list[Json]:
+        tensor, size = letterboxed(image, side_px)
+        (raw,) = model.run({"images": tensor})
         if raw.shape != (1, len(grid), 5 + len(labels)):
             raise ModelBroken("the detector's output does not fit its labels")
         boxes, scores, kinds = _decoded(raw[0], grid, stride)
         keep = _best(boxes, scores, kinds, min_score=min_score, max_overlap=max_overlap)
         scale = np.array([size[0], size[1], size[0], size[1]], dtype=np.float32)
         corners = np.clip(boxes[keep] / scale, 0.0, 1.0)
-        return {
-            "boxes": [
-                {"label": labels[kinds[i]], "score": float(scores[i])}
-                | {"x": float(x0), "y": float(y0), "w": float(x1 - x0), "h": float(y1 - y0)}
-                for i, (x0, y0, x1, y1) in zip(keep, corners, strict=True)
-            ]
-        }
+        return [
+            {"label": labels[kinds[i]], "score": float(scores[i])}
+            | {"x": float(x0), "y": float(y0), "w": float(x1 - x0), "h": float(y1 - y0)}
+            for i, (x0, y0, x1, y1) in zip(keep, corners, strict=True)
+        ]
 
-    return run
+    return find
+
+
+def letterboxed(image: Image.Image, side_px: int) -> tuple[Floats, tuple[int, int]]:
+    """float32 [1, 3, S, S], BGR 0..255: the picture in the top left of grey paper; and its size there."""
+    ratio = min(side_px / image.width, side_px / image.height)
+    size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+    paper = Image.new("RGB", (side_px, side_px), _PAPER)
+    paper.paste(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
+    bgr = np.asarray(paper, dtype=np.float32)[:, :, ::-1].transpose(2, 0, 1)[None]
+    return np.ascontiguousarray(bgr), size
 
 
 def _cells(side_px: int) -> tuple[Floats, Floats]:

@@ -1,0 +1,142 @@
+"""Int8 forms of ONNX models, and the gate that refuses those which lost too much.
+
+Weights alone for transformers (dynamic); for convolutions weights and activations by QDQ, weights per channel, which
+needs pictures to calibrate by. What int8 breaks, detectors above all, stays float32, and the table says so.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from gateway.errors import ModelBroken
+from gateway.inference.manifest import Gate
+from gateway.inference.runtime import Array, OnnxModel
+
+Feeds: TypeAlias = Mapping[str, Array]
+
+_RUNS = 15
+_OPSET = 13
+"""Per-channel QDQ needs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A model and its int8 form, side by side."""
+
+    model: str
+    gate: Gate
+    exact_bytes: int
+    small_bytes: int
+    exact_ms: float
+    small_ms: float
+    """Median of one run on one thread."""
+    quality: float
+    """As `gate.measure` says; 1 is float32's own."""
+
+    @property
+    def passed(self) -> bool:
+        return self.quality >= self.gate.least
+
+
+def dynamic(exact: Path, small: Path) -> None:
+    """Write `small`: the weights of `exact` in int8, per channel; activations stay float32."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415  (heavy)
+
+    quantize_dynamic(str(exact), str(small), weight_type=QuantType.QInt8, per_channel=True)
+
+
+def per_channel(exact: Path, small: Path, feeds: Sequence[Feeds]) -> None:
+    """Write `small`: `exact` with int8 weights per channel and uint8 activations, calibrated on `feeds`."""
+    import onnx  # noqa: PLC0415  (heavy)
+    from onnxruntime.quantization import (  # noqa: PLC0415  (heavy)
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+        shape_inference,
+    )
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # the library has no types
+        def __init__(self) -> None:
+            self._left = iter(feeds)
+
+        def get_next(self) -> dict[str, Array] | None:
+            feed = next(self._left, None)
+            return None if feed is None else dict(feed)
+
+    ready = small.with_suffix(".ready.onnx")
+    model = onnx.load(str(exact))
+    if max(each.version for each in model.opset_import if not each.domain) < _OPSET:
+        model = onnx.version_converter.convert_version(model, _OPSET)
+    onnx.save(model, str(ready))
+    try:
+        shape_inference.quant_pre_process(str(ready), str(ready), skip_symbolic_shape=True)
+        quantize_static(
+            str(ready),
+            str(small),
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv", "Gemm", "MatMul"],  # what weighs and takes time; the rest only loses
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+    finally:
+        ready.unlink(missing_ok=True)
+
+
+def cosine(exact: Path, small: Path, feeds: Sequence[Feeds]) -> float:
+    """The mean cosine between the first outputs of two graphs; 0 where one is not a number."""
+    models = [OnnxModel(path, threads=1) for path in (exact, small)]
+    found = []
+    for feed in feeds:
+        one, other = (model.run(feed)[0].ravel().astype(np.float64) for model in models)
+        value = float(one @ other / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-12))
+        found.append(value if np.isfinite(value) else 0.0)
+    return statistics.fmean(found)
+
+
+def compared(name: str, gate: Gate, files: tuple[Path, Path], feeds: Sequence[Feeds], quality: float) -> Outcome:
+    """Sizes and times of (float32, int8) beside a quality that was measured."""
+    exact_ms, small_ms = (_median_ms(path, feeds[0]) for path in files)
+    exact_bytes, small_bytes = (path.stat().st_size for path in files)
+    return Outcome(name, gate, exact_bytes, small_bytes, exact_ms, small_ms, quality)
+
+
+def refuse_what_fails(name: str, gate: Gate, quality: float) -> None:
+    """ModelBroken for an int8 form that is below its gate."""
+    if not quality >= gate.least:  # whatever is no number fails too
+        raise ModelBroken(f"{name} in int8 keeps {quality:.3f} ({gate.measure}), not {gate.least}: it stays float32")
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Markdown."""
+    lines = [
+        "| model | method | MB fp32 → int8 | ms fp32 → int8 | kept | at least | ships |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for each in outcomes:
+        size = f"{each.exact_bytes / 1e6:.2f} → {each.small_bytes / 1e6:.2f}"
+        took = f"{each.exact_ms:.1f} → {each.small_ms:.1f}"
+        kept = f"{each.gate.measure} {each.quality:.3f}"
+        ships = "int8" if each.passed else "fp32"
+        lines.append(f"| {each.model} | {each.gate.method} | {size} | {took} | {kept} | {each.gate.least} | {ships} |")
+    return "\n".join(lines)
+
+
+def _median_ms(path: Path, feed: Feeds) -> float:
+    model = OnnxModel(path, threads=1)
+    model.run(feed)
+    took = []
+    for _ in range(_RUNS):
+        began_s = time.perf_counter()
+        model.run(feed)
+        took.append((time.perf_counter() - began_s) * 1000)
+    return statistics.median(took)

