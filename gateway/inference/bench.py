@@ -15,7 +15,7 @@ from gateway.inference.models import Models, State
 from gateway.inference.workers import Budget, Workers, open_workers
 from gateway.store.blobs import BlobFolder
 
-_LOOKING = ("pixels", "detect", "classify", "ocr", "embed-image", "thumbnail")
+_LOOKING = ("pixels", "detect", "detect-faces", "classify", "ocr", "embed-image", "thumbnail")
 _LISTENING = ("vad", "sound", "asr", "asr-draft")
 _TEXT = "A person with a dog beside a bicycle, in front of a car."
 
