@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def run(*, quick: bool = False, rounds: int = 5) -> list[Result]:
             f"{most_mb:.0f} MB",
             f"≤ {ALL_MB:.0f} MB",
             most_mb <= ALL_MB if models else None,
-            f"most of the sum of PSS while at work; {all_mb:.0f} MB once the reader has left, idle: {detail}",
+            f"most of the sum of PSS while at work; {all_mb:.0f} MB once the reader has left; {detail}",
         ),
     ]
 
@@ -98,7 +99,7 @@ def run_help(*, rounds: int = 5) -> Result:
 
 
 def _weighed(house: House, broker: Broker) -> tuple[float, float, float, str]:
-    """MB: most of the gateway, all of them once the reader has left, most of all, and who weighs what then."""
+    """MB: most of the gateway, all of them once the reader has left, most of all, and who weighs what."""
     token = house.token()
     cameras = Cameras(broker.port, ["bench-room"])
     device = cameras.devices["bench-room"]
@@ -106,14 +107,16 @@ def _weighed(house: House, broker: Broker) -> tuple[float, float, float, str]:
     for number in range(_FRAMES):
         device.waiting.append((number, record(scene(number * 4), boot=device.boot, sequence=number)))
     most_gateway = most_all = 0.0
-    most_processes = at = 0
+    most_processes, at, at_most = 0, 0, ""
     ends_s = time.monotonic() + 300
     while time.monotonic() < ends_s:
         cameras.until(lambda: cameras.open == 0, limit_s=0.3)
         house.get(f"/api/v1/search?q={_QUERIES[at % len(_QUERIES)].replace(' ', '+')}&limit=10", token)
         at += 1
         most_gateway = max(most_gateway, pss_mb([house.pid]), rss_mb(house.pid) if at == 1 else 0.0)
-        most_all = max(most_all, pss_mb(family(house.pid)))
+        now_mb = pss_mb(family(house.pid))
+        if now_mb > most_all:
+            most_all, at_most = now_mb, _weights(family(house.pid))
         processes = len(family(house.pid))
         most_processes = max(most_processes, processes)
         if cameras.open or jobs_left(house.home):
@@ -124,8 +127,12 @@ def _weighed(house: House, broker: Broker) -> tuple[float, float, float, str]:
             ends_s = time.monotonic() + _IDLE_S
     pids = family(house.pid)
     cameras.close()
-    detail = ", ".join(f"{_role(pid)} {pss_mb([pid]):.0f}" for pid in pids)
+    detail = f"idle: {_weights(pids)}; at most: {at_most}"
     return most_gateway, pss_mb(pids), most_all, detail
+
+
+def _weights(pids: Sequence[int]) -> str:
+    return ", ".join(f"{_role(pid)} {pss_mb([pid]):.0f}" for pid in pids)
 
 
 def _role(pid: int) -> str:
