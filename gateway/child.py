@@ -83,6 +83,10 @@ def python_env(*, threads: int = 1) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": str(threads),
         "MALLOC_ARENA_MAX": "2",
+        # Left to itself glibc raises both as tensors come and go, and the reader's peak is anything from 330 to 510 MB.
+        # Like this it is 310, for a twelfth more of the processor.
+        "MALLOC_MMAP_THRESHOLD_": str(8 << 20),
+        "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
         "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", ""),
     }
 
