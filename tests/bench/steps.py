@@ -132,7 +132,8 @@ class PlainLoop:
                 assert capture is not None
                 assert capture.blob is not None
                 notes = {each.step: each for each in captures.notes(connection, number)}
-                tasks = [task for step, task in _TASKS.items() if step in notes and not notes[step].skipped]
+                ended = [task for step, task in _TASKS.items() if step in notes and not notes[step].skipped]
+                tasks = [task for task in ended if task != "caption"]  # put together from words: no model was asked
                 spoken = "embed" in notes and not notes["embed"].skipped
                 words = ". ".join(each.annotation.caption + each.annotation.text for each in notes.values())
                 found.append((capture.blob, tasks, words if spoken else ""))
