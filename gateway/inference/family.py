@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
 
@@ -55,6 +56,14 @@ class Options:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ModelBroken(f"option {name} must be a number")
         return float(value)
+
+
+def the_file(files: Mapping[str, Path], like: str) -> Path:
+    """The one file whose name fits a shell pattern; ModelBroken when there is none, or more."""
+    matching = [path for name, path in files.items() if fnmatchcase(name, like)]
+    if len(matching) != 1:
+        raise ModelBroken(f"this model needs exactly one file named {like}")
+    return matching[0]
 
 
 Load: TypeAlias = Callable[[Mapping[str, Path], Options], Runner]

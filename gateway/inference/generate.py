@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from gateway.entities import Json
 from gateway.errors import ModelBroken
 from gateway.inference.family import Options
 from gateway.inference.runtime import Array, OnnxModel, Port
@@ -58,6 +59,10 @@ class Said:
     """`end` (the model was done), `length` or `time`."""
     confidence: float
     """The geometric mean of the pieces' likelihoods, 0..1."""
+
+    def about(self) -> Json:
+        """What an answer tells of how it was made."""
+        return {"tokens": list(self.tokens), "stopped": self.stopped, "confidence": self.confidence}
 
 
 def rules(options: Options) -> Rules:

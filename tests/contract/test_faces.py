@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,13 +18,10 @@ from gateway.inference.fetch import pull
 from gateway.inference.manifest import manifests_folder, read_manifest
 from gateway.inference.models import Models, State
 from gateway.inference.workers import open_workers
+from tests.contract import inference_house as house
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-_spec = importlib.util.spec_from_file_location("inference_house", Path(__file__).with_name("inference_house.py"))
-assert _spec is not None and _spec.loader is not None
-house = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(house)
 
 WITH_A_FACE = ("images/COCO_val2014_000000060623.jpg", "near-dup/ukbench01380.jpg")
 WITHOUT = ("images/dog.jpg", "images/burger.jpg", "images/COCO_val2014_000000386164.jpg", "near-dup/ukbench00120.jpg")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
 import shutil
@@ -24,13 +23,9 @@ from gateway.inference.family import Options, Request
 from gateway.inference.fetch import pull
 from gateway.inference.models import Models, State
 from gateway.inference.workers import ProcessWorkers, open_workers
+from tests.contract import inference_house as house
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
-
-_spec = importlib.util.spec_from_file_location("inference_house", Path(__file__).with_name("inference_house.py"))
-assert _spec is not None and _spec.loader is not None
-house = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(house)
 
 
 @pytest.fixture(scope="module")

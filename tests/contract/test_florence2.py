@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,7 @@ from gateway.inference.families.florence2 import PROMPTS, boxes_of
 from gateway.inference.family import Options, Request, Runner
 from gateway.inference.manifest import read_manifests
 from gateway.inference.words import read_words
-
-_spec = importlib.util.spec_from_file_location("inference_house", Path(__file__).with_name("inference_house.py"))
-assert _spec is not None and _spec.loader is not None
-house = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(house)
+from tests.contract import inference_house as house
 
 TINY = Path(__file__).resolve().parent.parent / "fixtures/tiny"
 FOLDER = TINY / "florence2"

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
 import stat
@@ -25,13 +24,10 @@ from gateway.inference.fetch import pull
 from gateway.inference.manifest import Manifest, manifests_folder, read_manifest
 from gateway.inference.models import Models, State
 from gateway.inference.workers import open_workers
+from tests.contract import inference_house as house
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-_spec = importlib.util.spec_from_file_location("inference_house", Path(__file__).with_name("inference_house.py"))
-assert _spec is not None and _spec.loader is not None
-house = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(house)
 
 TRAINED = "eng.traineddata"
 PAGE = (

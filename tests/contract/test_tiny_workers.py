@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +13,7 @@ from gateway.inference.fetch import pull
 from gateway.inference.manifest import Manifest, ModelFile, read_manifests
 from gateway.inference.models import Models, State, file_sha256
 from gateway.inference.workers import open_workers
-
-_spec = importlib.util.spec_from_file_location("inference_house", Path(__file__).with_name("inference_house.py"))
-assert _spec is not None and _spec.loader is not None
-house = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(house)
+from tests.contract import inference_house as house
 
 TINY = Path(__file__).resolve().parent.parent / "fixtures/tiny"
 FOLDERS = {"clip-vit-b32-vision": "clip", "clip-vit-b32-text": "clip", "vit-gpt2": "vit-gpt2"}

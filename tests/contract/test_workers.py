@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import importlib.util
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -22,11 +21,7 @@ from gateway.inference.manifest import ModelFile, read_manifests
 from gateway.inference.models import Models
 from gateway.inference.workers import Budget, Workers, open_workers
 from gateway.testing import TwinWorkers
-
-_spec = importlib.util.spec_from_file_location("inference_house", Path(__file__).with_name("inference_house.py"))
-assert _spec is not None and _spec.loader is not None
-house = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(house)
+from tests.contract import inference_house as house
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 BUILT_IN = ("pixels", "thumbnail")

@@ -22,7 +22,7 @@ import numpy as np
 
 from gateway.entities import Json
 from gateway.errors import ModelBroken
-from gateway.inference.family import Family, Options, Request, Runner
+from gateway.inference.family import Family, Options, Request, Runner, the_file
 from gateway.inference.pictures import picture_of
 from gateway.inference.prepare import pixel_values, preparation
 from gateway.inference.runtime import Array, OnnxModel
@@ -32,10 +32,7 @@ _EMBEDS = ("image_embeds", "text_embeds", "pooler_output")
 
 
 def load(files: Mapping[str, Path], options: Options) -> Runner:
-    graphs = [path for name, path in files.items() if name.endswith(".onnx")]
-    if len(graphs) != 1:
-        raise ModelBroken("each half of a pair needs exactly one .onnx file")
-    model = OnnxModel(graphs[0], threads=options.threads)
+    model = OnnxModel(the_file(files, "*.onnx"), threads=options.threads)
     space = options.table.get("space")
     if not isinstance(space, str) or not space:
         raise ModelBroken("option space must name the vector space that both halves share")

@@ -22,8 +22,8 @@ import numpy as np
 
 from gateway.entities import Json
 from gateway.errors import ModelBroken, Rejected
-from gateway.inference.family import Family, Options, Request, Runner
-from gateway.inference.generate import Decoder, Said, rules
+from gateway.inference.family import Family, Options, Request, Runner, the_file
+from gateway.inference.generate import Decoder, rules
 from gateway.inference.pictures import picture_of
 from gateway.inference.prepare import pixel_values, preparation
 from gateway.inference.runtime import Array, OnnxModel
@@ -44,8 +44,8 @@ _MARKS = re.compile(r"</?s>|<pad>")
 
 
 def load(files: Mapping[str, Path], options: Options) -> Runner:
-    graphs = _Graphs(*(OnnxModel(_starting(files, each), threads=options.threads) for each in _GRAPHS))
-    words = read_words(_starting(files, "tokenizer"))
+    graphs = _Graphs(*(OnnxModel(the_file(files, f"{each}*"), threads=options.threads) for each in _GRAPHS))
+    words = read_words(the_file(files, "tokenizer*"))
     decoder = Decoder(graphs.decoder, embed=graphs.embed)
     how, to_say = preparation(options), rules(options)
     usual = options.table.get("prompt", "caption")
@@ -61,8 +61,8 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
         ids = words.ids(PROMPTS[asked], most=_MOST_PROMPT)
         said = decoder.greedy(graphs.seen(pixel_values(image, how), ids), to_say, since=since)
         if asked == "objects":
-            return {"boxes": boxes_of(words.text_with_marks(said.tokens)), **_about(said)}
-        return {"caption": words.text(said.tokens), **_about(said)}
+            return {"boxes": boxes_of(words.text_with_marks(said.tokens)), **said.about()}
+        return {"caption": words.text(said.tokens), **said.about()}
 
     return run
 
@@ -111,17 +111,6 @@ def _only(model: OnnxModel, feeds: Mapping[str, Array], name: str) -> Array:
     if name not in model.outputs:
         raise ModelBroken(f"a graph has no output {name}")
     return model.run(feeds)[model.outputs.index(name)]
-
-
-def _about(said: Said) -> Json:
-    return {"tokens": list(said.tokens), "stopped": said.stopped, "confidence": said.confidence}
-
-
-def _starting(files: Mapping[str, Path], word: str) -> Path:
-    matching = [path for name, path in files.items() if name.startswith(word)]
-    if len(matching) != 1:
-        raise ModelBroken(f"Florence-2 needs exactly one file whose name starts with {word}")
-    return matching[0]
 
 
 FAMILY = Family(name="florence2", tasks=("caption",), load=load)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from gateway.entities import Json
 from gateway.errors import ModelBroken
-from gateway.inference.family import Family, Options, Request, Runner
+from gateway.inference.family import Family, Options, Request, Runner, the_file
 from gateway.inference.pictures import picture_of
 from gateway.inference.runtime import Array
 from gateway.inference.spaces import HEIGHT_PX, spaced
@@ -51,9 +51,9 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
 
     try:
         engine = RapidOCR(
-            det_model_path=str(_part(files, "det")),
-            rec_model_path=str(_part(files, "rec")),
-            cls_model_path=str(_part(files, "cls")),
+            det_model_path=str(the_file(files, "*_det_*")),
+            rec_model_path=str(the_file(files, "*_rec_*")),
+            cls_model_path=str(the_file(files, "*_cls_*")),
             det_limit_type="max",
             intra_op_num_threads=options.threads,
             inter_op_num_threads=1,
@@ -196,13 +196,6 @@ def _line(text: str, details: Sequence[Any], crop: Array) -> str:
     line = line.resize((max(1, round(width * scale)), HEIGHT_PX), Image.Resampling.BICUBIC)
     centres = [(column + 0.5) / columns * line.width for column in at]
     return spaced(str(text), centres, np.asarray(line))
-
-
-def _part(files: Mapping[str, Path], part: str) -> Path:
-    matching = [path for name, path in files.items() if f"_{part}_" in name]
-    if len(matching) != 1:
-        raise ModelBroken(f"reading needs exactly one {part} file")
-    return matching[0]
 
 
 FAMILY = Family(name="rapidocr", tasks=("ocr",), load=load)

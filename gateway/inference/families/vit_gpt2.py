@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gateway.entities import Json
 from gateway.errors import ModelBroken
-from gateway.inference.family import Family, Options, Request, Runner
+from gateway.inference.family import Family, Options, Request, Runner, the_file
 from gateway.inference.generate import Decoder, rules
 from gateway.inference.pictures import picture_of
 from gateway.inference.prepare import pixel_values, preparation
@@ -26,9 +26,9 @@ from gateway.inference.words import read_words
 
 
 def load(files: Mapping[str, Path], options: Options) -> Runner:
-    encoder = OnnxModel(_starting(files, "encoder"), threads=options.threads)
-    decoder = Decoder(OnnxModel(_starting(files, "decoder"), threads=options.threads))
-    words = read_words(_starting(files, "tokenizer"))
+    encoder = OnnxModel(the_file(files, "encoder*"), threads=options.threads)
+    decoder = Decoder(OnnxModel(the_file(files, "decoder*"), threads=options.threads))
+    words = read_words(the_file(files, "tokenizer*"))
     how, to_say = preparation(options), rules(options)
     if "last_hidden_state" not in encoder.outputs:
         raise ModelBroken("the encoder does not say what it saw")
@@ -39,21 +39,9 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
         outputs = encoder.run({"pixel_values": pixel_values(image, how)})
         seen = outputs[encoder.outputs.index("last_hidden_state")]
         said = decoder.greedy({"encoder_hidden_states": seen}, to_say, since=since)
-        return {
-            "caption": words.text(said.tokens),
-            "tokens": list(said.tokens),
-            "stopped": said.stopped,
-            "confidence": said.confidence,
-        }
+        return {"caption": words.text(said.tokens), **said.about()}
 
     return run
-
-
-def _starting(files: Mapping[str, Path], word: str) -> Path:
-    matching = [path for name, path in files.items() if name.startswith(word)]
-    if len(matching) != 1:
-        raise ModelBroken(f"a captioner needs exactly one file whose name starts with {word}")
-    return matching[0]
 
 
 FAMILY = Family(name="vit_gpt2", tasks=("caption",), load=load)

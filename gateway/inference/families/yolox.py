@@ -17,7 +17,7 @@ from PIL import Image
 
 from gateway.entities import Json
 from gateway.errors import ModelBroken
-from gateway.inference.family import Family, Options, Runner
+from gateway.inference.family import Family, Options, Runner, the_file
 from gateway.inference.pictures import picture_of
 from gateway.inference.runtime import OnnxModel, read_labels
 
@@ -39,9 +39,9 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
 
 def finder(files: Mapping[str, Path], options: Options) -> Finder:
     """What is found in a decoded picture, as the task answers it."""
-    model = OnnxModel(_only(files, ".onnx"), threads=options.threads)
+    model = OnnxModel(the_file(files, "*.onnx"), threads=options.threads)
     # The list follows COCO's 90 numbers; the model has the 80 that are in use.
-    labels = [label for label in read_labels(_only(files, ".txt")) if label != "n/a"]
+    labels = [label for label in read_labels(the_file(files, "*.txt")) if label != "n/a"]
     side_px = int(options.number("side_px", 416))
     min_score = options.number("min_score", 0.35)
     max_overlap = options.number("max_overlap", 0.45)
@@ -112,13 +112,6 @@ def _best(
         overlap = shared / np.maximum(area[best] + area[rest] - shared, 1e-9)
         order = rest[(overlap <= max_overlap) | (kinds[rest] != kinds[best])]
     return kept
-
-
-def _only(files: Mapping[str, Path], suffix: str) -> Path:
-    matching = [path for name, path in files.items() if name.endswith(suffix)]
-    if len(matching) != 1:
-        raise ModelBroken(f"a detector needs exactly one {suffix} file")
-    return matching[0]
 
 
 FAMILY = Family(name="yolox", tasks=("detect",), load=load)
