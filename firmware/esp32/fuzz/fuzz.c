@@ -1,5 +1,5 @@
 /* libFuzzer on what reads bytes from elsewhere: the first byte chooses. Nothing may crash, hang, or pass its bounds;
- * what is read well must be written back the same. `make fuzz SECONDS=600`. */
+ * what is read well must be written back the same. `make fuzz SECONDS=600`, and ONLY=spool for one of them alone. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +16,9 @@
 #include "spool.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t size, unsigned seed);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t n, size_t size);
 
 static void must(bool what) {
     if (!what) abort();
@@ -286,14 +289,40 @@ static void installer(const uint8_t *data, size_t n) {
     for (size_t i = 0; i < n; i++) improv_take(&line, data[i]);
 }
 
+static const struct {
+    const char *name;
+    void (*run)(const uint8_t *data, size_t n);
+} TARGETS[] = {{"record", record}, {"notes", notes},   {"words", words},     {"mqtt", mqtt},
+               {"spool", spool},   {"orders", orders}, {"pairing", pairing}, {"installer", installer}};
+#define TARGET_COUNT (sizeof TARGETS / sizeof *TARGETS)
+static size_t only = TARGET_COUNT; /* which one alone; TARGET_COUNT for all */
+
+/* HEARTHCAM_FUZZ names the one target that is wanted. */
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    (void)argc, (void)argv;
+    const char *wanted = getenv("HEARTHCAM_FUZZ");
+    if (!wanted || !*wanted) return 0;
+    for (only = 0; only < TARGET_COUNT && strcmp(TARGETS[only].name, wanted);) only++;
+    if (only == TARGET_COUNT) exit(2);
+    return 0;
+}
+
+/* libFuzzer's own, but the choice of the target stays where one is wanted. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t size, unsigned seed) {
+    (void)seed;
+    if (only == TARGET_COUNT || !n || size < 2) return LLVMFuzzerMutate(data, n, size);
+    data[0] = (uint8_t)only;
+    return 1 + LLVMFuzzerMutate(data + 1, n - 1, size - 1);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-    static void (*const TARGETS[])(const uint8_t *, size_t) = {record, notes,  words,   mqtt,
-                                                               spool,  orders, pairing, installer};
     if (!n) return 0;
+    size_t target = data[0] % TARGET_COUNT;
+    if (only != TARGET_COUNT && target != only) return 0;
     uint8_t *exact = malloc(n > 1 ? n - 1 : 1); /* so that a byte too far is seen */
     if (!exact) return 0;
     memcpy(exact, data + 1, n - 1);
-    TARGETS[data[0] % 8](exact, n - 1);
+    TARGETS[target].run(exact, n - 1);
     free(exact);
     return 0;
 }
