@@ -159,12 +159,15 @@ def serving(home: Path, *, broker_url: str, limit_s: float = 120.0, **settings: 
             time.sleep(0.01)  # another process: no event tells of it
         yield House(home, url, process.pid, time.monotonic() - began_s, environ)
     finally:
+        ended = process.poll()
         process.terminate()
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if ended is not None:
+            raise AssertionError(f"the gateway ended by itself: {ended}")
 
 
 def _ready(url: str) -> bool:
