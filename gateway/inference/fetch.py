@@ -144,7 +144,7 @@ class _Fetch:
     async def file(self, file: ModelFile) -> Path:
         """The path of a file that is whole."""
         target = self.models.path_of(self.manifest, file)
-        packaged = next((source for source in file.sources if source.package), None)
+        packaged = next((source for source in file.sources if source.is_here), None)
         if packaged is not None:
             if packaged.requirement and find_spec(packaged.package) is None:
                 raise _not_installed(packaged)

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One place a file can be had from; exactly one of `url`, `wheel`, `package` is set."""
+    """One place a file can be had from; exactly one of `url`, `wheel`, `package`, `shipped` is set."""
 
     url: str = ""
     """HTTPS address at a pinned revision of the upstream."""
@@ -41,6 +41,13 @@ class Source:
     """Path within `package`."""
     requirement: str = ""
     """`distribution==version` that pip finds `package` in, where it is not an ordinary dependency of ours."""
+    shipped: str = ""
+    """Name of a file that came with this program, beside its manifest: weights that we trained ourselves."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the file comes with a program and is never fetched."""
+        return bool(self.package or self.shipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +141,7 @@ class Manifest:
     @property
     def download_bytes(self) -> int:
         """What a first pull moves over the network."""
-        return sum(each.bytes for each in self.files if not any(source.package for source in each.sources))
+        return sum(each.bytes for each in self.files if not any(source.is_here for source in each.sources))
 
 
 def manifests_folder() -> Path:
@@ -221,8 +228,10 @@ def _source(entry: object) -> Source:
     table = _table(entry, "sources")
     _only(table, Source)
     source = Source(**{key: _value(table, key, str) for key in table})
-    if sum(bool(each) for each in (source.url, source.wheel, source.package)) != 1:
-        raise ValueError("a source has exactly one of url, wheel, package")
+    if sum(bool(each) for each in (source.url, source.wheel, source.package, source.shipped)) != 1:
+        raise ValueError("a source has exactly one of url, wheel, package, shipped")
+    if source.shipped and not _FILE_NAME.fullmatch(source.shipped):
+        raise ValueError("a shipped source is a file's name")
     if source.url and not source.url.startswith("https://"):
         raise ValueError("a source's url must be https")
     if bool(source.package) != bool(source.member) or ".." in Path(source.member).parts:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from gateway.entities import Provenance
 from gateway.errors import ModelBroken, ModelMissing, NotFound
-from gateway.inference.manifest import Manifest, ModelFile, read_manifests
+from gateway.inference.manifest import Manifest, ModelFile, manifests_folder, read_manifests
 
 _RECEIPT = "receipt.json"
 _STAMP = ".changed"
@@ -235,8 +235,10 @@ class Models:
         return expected
 
     def path_of(self, manifest: Manifest, file: ModelFile) -> Path:
-        """Where a file lies: inside the installed package that carries it, else in the model's folder."""
+        """Where a file lies: beside the manifests or inside the package that carries it, else in the model's folder."""
         for source in file.sources:
+            if source.shipped:
+                return manifests_folder() / source.shipped
             if source.package:
                 spec = find_spec(source.package)
                 if spec is not None and spec.origin is not None:

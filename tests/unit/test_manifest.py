@@ -57,6 +57,7 @@ def test_a_manifest_is_read(tmp_path: Path) -> None:
         ("https://", "http://", "https"),
         ("url = ", 'wheel = "a==1", url = ', "exactly one"),
         ('url = "https://example.org/a/eyes.onnx"', 'package = "p", member = "../x"', "member"),
+        ('url = "https://example.org/a/eyes.onnx"', 'shipped = "../eyes.onnx"', "shipped"),
         ("ram_mb = 10", 'ram_mb = "10"', "ram_mb"),
         ("ram_mb = 10", 'ram_mb = 10\nprogram = "read"', "debian"),
         ("ram_mb = 10", 'ram_mb = 10\ngate = {method = "hope", measure = "cosine", least = 0.9}', "method"),

@@ -108,6 +108,23 @@ def test_the_preferred_ready_model_serves(tmp_path: Path) -> None:
     assert models_of(tmp_path, plain, best, good).for_task("detect").manifest.name == "good"
 
 
+async def test_our_own_weights_are_here_without_a_pull(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.inference.models.manifests_folder", lambda: tmp_path / "program")
+    (tmp_path / "program").mkdir()
+    own = replace(file_of(BODY), sources=(Source(shipped="eyes.onnx"),))
+    manifest = manifest_of(own)
+    assert models_of(tmp_path / "home", manifest).get("eyes").state is State.MISSING
+    (tmp_path / "program/eyes.onnx").write_bytes(BODY)
+    models = models_of(tmp_path / "home", manifest)
+    assert models.get("eyes").files[0].path == tmp_path / "program/eyes.onnx"
+    assert (await pull(models, "eyes"))[0].state is State.READY and manifest.download_bytes == 0
+    (tmp_path / "program/eyes.onnx").write_bytes(BODY[::-1])
+    assert models.verify("eyes").state is State.BROKEN
+    with pytest.raises(ModelBroken):
+        await pull(models, "eyes")
+    assert (tmp_path / "program/eyes.onnx").read_bytes() == BODY[::-1]
+
+
 async def test_a_pull_from_the_mirror_makes_a_model_ready(tmp_path: Path) -> None:
     mirror = tmp_path / "mirror"
     mirror.mkdir()
