@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from gateway.errors import Rejected
+from gateway.files import write_whole
 
 MAX_IMAGE_BYTES = 16 << 20
 MAX_SIGNATURE = 96
@@ -110,13 +110,7 @@ def keep(folder: Path, image: bytes) -> Path:
     """The image under its hash, durable. Blocks."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = image_path(folder, hashlib.sha256(image).hexdigest())
-    part = path.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(image)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
+    write_whole(path, image)
     return path
 
 

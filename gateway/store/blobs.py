@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.entities import BlobRef
 from gateway.errors import HearthlogError, NotFound, Retryable, StorageFull
-from gateway.store.keys import KEY_BYTES, sync_folder
+from gateway.files import sync_folder
+from gateway.store.keys import KEY_BYTES
 
 _HEADER = struct.Struct("<4sBBH12sI")
 _MAGIC = b"HLB1"

@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.errors import HearthlogError
+from gateway.files import write_whole
 
 KEY_BYTES = 32
 _CREDENTIAL = "hearthlog.key"
@@ -101,22 +102,5 @@ def open_keyring(home: Path, environ: Mapping[str, str] = os.environ) -> Keyring
             hint="Put the file back, or restore a backup",
         )
     key = secrets.token_bytes(KEY_BYTES)
-    temporary = path.with_suffix(".part")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    sync_folder(path.parent)
+    write_whole(path, key)
     return Keyring(key)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

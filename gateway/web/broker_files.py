@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from gateway.errors import Conflict, NotFound
+from gateway.files import write_whole
 from gateway.ingest.dynsec import GATEWAY_ROLE, gateway_rules
 from gateway.web import tls
 
@@ -61,11 +61,11 @@ def write(home: Path, plan: Plan, *, names: tls.Names, now: datetime) -> None:
         )
     key, chain = tls.broker_pem(home, names, now)
     password = secrets.token_urlsafe(32)
-    _put(plan.folder / "broker.key", key)
-    _put(plan.folder / "broker.crt", chain)
-    _put(plan.folder / "dynamic-security.json", first_rules(password))
-    _put(plan.folder / "hearthlog.conf", configuration(plan, plugin).encode())
-    _put(home / PASSWORD_FILE, password.encode())
+    write_whole(plan.folder / "broker.key", key)
+    write_whole(plan.folder / "broker.crt", chain)
+    write_whole(plan.folder / "dynamic-security.json", first_rules(password))
+    write_whole(plan.folder / "hearthlog.conf", configuration(plan, plugin).encode())
+    write_whole(home / PASSWORD_FILE, password.encode())
 
 
 def find_plugin() -> Path:
@@ -111,16 +111,6 @@ def configuration(plan: Plan, plugin: Path) -> str:
     return _CONFIGURATION.format(
         audit=audit, plugin=plugin, at=plan.at, port=plan.port, tls_port=plan.tls_port, plain=plain, listener=_LISTENER
     )
-
-
-def _put(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
 
 
 _LISTENER = """\

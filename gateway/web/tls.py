@@ -7,7 +7,6 @@ stolen one cannot speak for the rest of the web to those who trust it. Files lie
 from __future__ import annotations
 
 import ipaddress
-import os
 import secrets
 import socket
 import ssl
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.errors import HearthlogError
+from gateway.files import write_whole
 
 _HOME_SUFFIXES = ("localhost", "local", "lan", "home", "internal", "home.arpa")
 _HOME_NETS = (
@@ -195,8 +195,8 @@ def _make_authority(folder: Path, names: Names, now: datetime) -> tuple[x509.Cer
         .add_extension(x509.NameConstraints(permitted_subtrees=permitted, excluded_subtrees=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    _write(folder / "ca.key", _private(key), 0o600)
-    _write(folder / "ca.pem", ca.public_bytes(serialization.Encoding.PEM), 0o644)
+    write_whole(folder / "ca.key", _private(key))
+    write_whole(folder / "ca.pem", ca.public_bytes(serialization.Encoding.PEM), mode=0o644)
     return ca, key
 
 
@@ -204,7 +204,7 @@ def _make_leaf(
     path: Path, authority: tuple[x509.Certificate, ec.EllipticCurvePrivateKey], names: Names, now: datetime
 ) -> None:
     key, leaf = _signed(authority, names, from_=now - _DAY, to=now + _LEAF_LASTS)
-    _write(path, _private(key) + leaf, 0o600)
+    write_whole(path, _private(key) + leaf)
 
 
 def _signed(
@@ -297,17 +297,6 @@ def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    part = path.with_suffix(path.suffix + ".part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
 
 
 def _lines(path: str) -> list[str]:

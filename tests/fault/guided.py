@@ -8,6 +8,7 @@ the ordinary fuzz run (`--only fuzz`) reads it too.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import sys
 import tempfile
@@ -28,8 +29,6 @@ with atheris.instrument_imports(include=["gateway"]):
     from gateway.errors import Rejected
     from gateway.ingest.control import read_hello, read_status, read_time_question
     from gateway.ingest.desk import read_result
-
-import contextlib
 
 from tests.bench.frames import frame
 
