@@ -158,7 +158,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         cameras = Cameras(db, settings.mqtt, clock=now_us, zone=zone)
         await cameras.look()
         gate = Gate(spool, dating, _gate_settings(settings, zone, paired=cameras.any_paired), now_us=now_us)
-        if settings.mqtt.unknown_devices != "accept":
+        if not accepts_unknown(settings.mqtt, parse_address(settings.mqtt), paired=True):
             cameras.when_first = gate.refuse_unknown
         times = Times(now_us=now_us, synchronised=lambda: synchronised(settings.clock.trust))
         ingest = MqttIngest(gate, db, settings.mqtt, times=times)
@@ -256,11 +256,9 @@ async def greet(gateway: Gateway, listening: Listening, say: Callable[[str], Non
 
 
 def _gate_settings(settings: Settings, zone: str, *, paired: bool) -> GateSettings:
-    """`paired`: from the first pairing on nobody comes in unasked, unless the settings say so outright."""
-    unasked = accepts_unknown(settings.mqtt, parse_address(settings.mqtt))
     return GateSettings(
         zone=zone,
-        accept_unknown=unasked and not (paired and settings.mqtt.unknown_devices == "auto"),
+        accept_unknown=accepts_unknown(settings.mqtt, parse_address(settings.mqtt), paired=paired),
         session_expiry_us=settings.mqtt.session_expiry_s * 1_000_000,
     )
 

@@ -23,7 +23,6 @@ from gateway.ingest.desk import CameraDesk, Control, Denial, Heard, Result
 from gateway.ingest.dynsec import HOME_ASSISTANT
 from gateway.ingest.reach import Reach, client_id_of, reach_of
 from gateway.pairing import Claim, Grant, Offer, Opener, Pairing
-from gateway.policy import knows_device
 from gateway.store import audit, devices, firmware, paired
 from gateway.store.audit import Line
 from gateway.store.db import Connection, Database
@@ -166,7 +165,7 @@ class Cameras:
         password, now_us = secrets.token_urlsafe(18), self._clock()
 
         def look(connection: Connection) -> Device:
-            row, before = _known(connection, viewer, device), paired.get(connection, device)
+            row, before = devices.known(connection, viewer, device), paired.get(connection, device)
             if before is not None and before.hardware and before.secret is not None:
                 raise Conflict("this camera got its password by pairing", code="paired", hint="Put it out first")
             return row
@@ -225,7 +224,7 @@ class Cameras:
         """What is known of a paired camera; None for one that never was. Raises NotFound."""
 
         def read(connection: Connection) -> About | None:
-            row = _known(connection, viewer, device)
+            row = devices.known(connection, viewer, device)
             found = paired.get(connection, device)
             if found is None:
                 return None
@@ -437,16 +436,9 @@ def update_args(device: str, image: Image, place: str) -> Json:
     }
 
 
-def _known(connection: Connection, viewer: Viewer, device: str) -> Device:
-    found = devices.get(connection, device)
-    if found is None or not knows_device(viewer, found):
-        raise NotFound("there is no such camera, or it is not yours to see")
-    return found
-
-
 def _own(connection: Connection, viewer: Viewer, device: str) -> Device:
     """A camera that the viewer may tell what to do. Raises NotFound, Forbidden."""
-    row = _known(connection, viewer, device)
+    row = devices.known(connection, viewer, device)
     if viewer.role is not Role.ADMIN and viewer.user != row.owner:
         raise Forbidden("only its owner or an admin can do this")
     found = paired.get(connection, device)

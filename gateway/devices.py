@@ -6,14 +6,14 @@ Only an admin adds one; its owner or an admin changes it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from gateway import metrics
 from gateway.entities import Device, Gap, Json, Lane, Memory, Privacy, Role, Viewer
-from gateway.errors import Conflict, Forbidden, NotFound, Rejected
+from gateway.errors import Conflict, Forbidden, Rejected
+from gateway.ingest.topics import ROOT, valid_device
 from gateway.policy import knows_device, visible
 from gateway.recall.dates import day_bounds, day_of
 from gateway.store import cameras, paired, reading
@@ -25,11 +25,9 @@ State: TypeAlias = Literal["awake", "asleep", "look", "away"]
 
 AWAKE_US = 120_000_000
 _USUAL_TIMES = 3
-_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,31}")
-_RESERVED = {"gateway", "pair", "home-assistant"}
+_RESERVED = {"pair", "home-assistant"}
 _MAX_NAME = 60
 _DAY_US = 86_400_000_000
-_ROOT = "hearthlog/v1"
 _EMPTY_MV, _FULL_MV = 3_300, 4_200
 """Of a lithium cell under the load of a camera."""
 _MOST = 2**53
@@ -98,14 +96,14 @@ class Devices:
 
     async def get(self, viewer: Viewer, device_id: str) -> DeviceCard:
         """One camera. Raises NotFound."""
-        return await self._db.read(lambda c: self._cards(c, viewer, [_known(c, viewer, device_id)])[0])
+        return await self._db.read(lambda c: self._cards(c, viewer, [rows.known(c, viewer, device_id)])[0])
 
     async def gaps(self, viewer: Viewer, device_id: str, *, days: int = 7) -> list[Gap]:
         """What a camera says it lost in the last days, the newest first. Raises NotFound."""
         now_us = self._clock()
 
         def read(connection: Connection) -> list[Gap]:
-            _known(connection, viewer, device_id)
+            rows.known(connection, viewer, device_id)
             found = rows.gaps(connection, from_us=now_us - days * _DAY_US, to_us=now_us, devices=[device_id])
             return found[::-1][:_MOST_GAPS]
 
@@ -146,7 +144,7 @@ class Devices:
         """
         if viewer.role is not Role.ADMIN:
             raise Forbidden("only an admin adds cameras")
-        if not _ID.fullmatch(device_id) or device_id in _RESERVED:
+        if not valid_device(device_id) or device_id in _RESERVED:
             raise Rejected(
                 "this is not a name a camera can have in its topic",
                 code="bad-device-id",
@@ -159,7 +157,7 @@ class Devices:
                 connection, device_id, lane=lane, owner=viewer.user, setting=checked, at_us=self._clock()
             ):
                 raise Conflict("a camera with this name in its topic was added before", code="device-exists")
-            return self._cards(connection, viewer, [_known(connection, viewer, device_id)])[0]
+            return self._cards(connection, viewer, [rows.known(connection, viewer, device_id)])[0]
 
         return await self._db.write(write)
 
@@ -172,7 +170,7 @@ class Devices:
         checked = _checked(setting)
 
         def write(connection: Connection) -> DeviceCard:
-            device = _known(connection, viewer, device_id)
+            device = rows.known(connection, viewer, device_id)
             if viewer.role is not Role.ADMIN and viewer.user != device.owner:
                 raise Forbidden("only its owner or an admin can change a camera")
             if checked.privacy is not None:
@@ -180,14 +178,14 @@ class Devices:
                     raise Forbidden("only its owner can let more people see what a camera takes")
                 cameras.narrow(connection, device_id, privacy=checked.privacy, at_us=self._clock())
             cameras.change(connection, device_id, setting=checked, at_us=self._clock())
-            return self._cards(connection, viewer, [_known(connection, viewer, device_id)])[0]
+            return self._cards(connection, viewer, [rows.known(connection, viewer, device_id)])[0]
 
         return await self._db.write(write)
 
     @staticmethod
     def topic_of(device_id: str) -> str:
         """Where a plain camera publishes its pictures."""
-        return f"{_ROOT}/{device_id}/up/jpeg"
+        return f"{ROOT}/{device_id}/up/jpeg"
 
     def _cards(self, connection: Connection, viewer: Viewer, devices: list[Device]) -> list[DeviceCard]:
         now_us = self._clock()
@@ -244,13 +242,6 @@ class Devices:
 
 
 _WIDTH = {Privacy.PRIVATE: 0, Privacy.CIRCLE: 1, Privacy.PUBLIC: 2}
-
-
-def _known(connection: Connection, viewer: Viewer, device_id: str) -> Device:
-    device = rows.get(connection, device_id)
-    if device is None or not knows_device(viewer, device):
-        raise NotFound("there is no such camera, or it is not yours to see")
-    return device
 
 
 def _checked(setting: Setting) -> Setting:

@@ -20,10 +20,10 @@ from gateway import metrics
 from gateway.config import Mqtt
 from gateway.entities import Json
 from gateway.errors import HearthlogError, Rejected, Retryable
-from gateway.ingest.broker import Broker, Message, Refused, Session, parse_address
+from gateway.ingest.broker import Broker, Message, Refused
 from gateway.ingest.control import read_status
 from gateway.ingest.dynsec import LOG, RESPONSE, TOPIC, DynSec
-from gateway.ingest.lane import Lane, Link
+from gateway.ingest.lane import side_lane
 from gateway.ingest.topics import Up, Voice, down, read_topic, up_filter
 
 log = logging.getLogger(__name__)
@@ -89,23 +89,7 @@ class CameraDesk:
         self._inbox: asyncio.Queue[tuple[str, Message]] = asyncio.Queue(_WAITING)
         self._place = ""
         self.dynsec = DynSec(self._ask)
-        self._lane = Lane(
-            "control",
-            parse_address(settings),
-            Session(
-                identifier=f"{settings.client_id}-control",
-                persistent=False,
-                receive_maximum=32,
-                expiry_s=0,
-                max_message_bytes=_MESSAGE_BYTES,
-            ),
-            protocol=settings.protocol,
-        )
-
-    @property
-    def link(self) -> Link:
-        """How the connection stands."""
-        return self._lane.link
+        self._lane = side_lane("control", settings, max_message_bytes=_MESSAGE_BYTES)
 
     @property
     def control(self) -> Control:

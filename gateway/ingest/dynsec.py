@@ -90,36 +90,18 @@ class DynSec:
         Raises as `ask`; also Retryable when the broker refuses a command.
         """
         assert valid_device(device)
-        for answer in await self.ask(_expel(device)):
-            _check(answer, but=_NOT_THERE)
-        for answer in await self.ask(_admit(device, password=password, client_id=client_id)):
-            _check(answer)
+        await self.expel(device)
+        await self._come(device, _ROLE + device, camera_rules(device), {"password": password, "clientid": client_id})
 
     async def admit_home_assistant(self, password: str) -> None:
         """A credential for Home Assistant; the one before is void. Raises as `admit`."""
         role = f"hearthlog-{HOME_ASSISTANT}"
-        away = [
-            {"command": "deleteClient", "username": HOME_ASSISTANT},
-            {"command": "deleteRole", "rolename": role},
-        ]
-        for answer in await self.ask(away):
-            _check(answer, but=_NOT_THERE)
-        come = [
-            {"command": "createRole", "rolename": role, "acls": home_assistant_rules()},
-            {
-                "command": "createClient",
-                "username": HOME_ASSISTANT,
-                "password": password,
-                "roles": [{"rolename": role}],
-            },
-        ]
-        for answer in await self.ask(come):
-            _check(answer)
+        await self._go(HOME_ASSISTANT, role)
+        await self._come(HOME_ASSISTANT, role, home_assistant_rules(), {"password": password})
 
     async def expel(self, device: str) -> None:
         """No credential, no rules, and who is connected by it is put out. Nothing there is fine. Raises as `admit`."""
-        for answer in await self.ask(_expel(device)):
-            _check(answer, but=_NOT_THERE)
+        await self._go(device, _ROLE + device)
 
     async def admitted(self) -> frozenset[str]:
         """Devices that have rules of ours. Raises as `admit`."""
@@ -128,6 +110,20 @@ class DynSec:
         roles = answer.data.get("roles", [])
         names = [each for each in (roles if isinstance(roles, list) else []) if isinstance(each, str)]
         return frozenset(name.removeprefix(_ROLE) for name in names if name.startswith(_ROLE))
+
+    async def _come(self, user: str, role: str, rules: Sequence[Command], credential: Command) -> None:
+        client = {"command": "createClient", "username": user, **credential, "roles": [{"rolename": role}]}
+        for answer in await self.ask([{"command": "createRole", "rolename": role, "acls": rules}, client]):
+            _check(answer)
+
+    async def _go(self, user: str, role: str) -> None:
+        away = [
+            {"command": "disableClient", "username": user},
+            {"command": "deleteClient", "username": user},
+            {"command": "deleteRole", "rolename": role},
+        ]
+        for answer in await self.ask(away):
+            _check(answer, but=_NOT_THERE)
 
 
 def camera_rules(device: str) -> list[Command]:
@@ -160,28 +156,6 @@ def gateway_rules() -> list[Command]:
         *(_rule("subscribePattern", topic) for topic in (*read, STATUS)),
         *(_rule("publishClientReceive", topic) for topic in (*read, STATUS)),
         *(_rule("publishClientSend", topic) for topic in write),
-    ]
-
-
-def _admit(device: str, *, password: str, client_id: str) -> list[Command]:
-    role = _ROLE + device
-    return [
-        {"command": "createRole", "rolename": role, "acls": camera_rules(device)},
-        {
-            "command": "createClient",
-            "username": device,
-            "password": password,
-            "clientid": client_id,
-            "roles": [{"rolename": role}],
-        },
-    ]
-
-
-def _expel(device: str) -> list[Command]:
-    return [
-        {"command": "disableClient", "username": device},
-        {"command": "deleteClient", "username": device},
-        {"command": "deleteRole", "rolename": _ROLE + device},
     ]
 
 

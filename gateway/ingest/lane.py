@@ -14,7 +14,8 @@ from typing import Literal
 import aiomqtt
 
 from gateway import metrics
-from gateway.ingest.broker import ANSWER_S, Address, Broker, Message, Refused, Session, connect
+from gateway.config import Mqtt
+from gateway.ingest.broker import ANSWER_S, Address, Broker, Message, Refused, Session, connect, parse_address
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +130,18 @@ class Lane:
         log.warning("broker lost", extra={"lane": self._name, "why": self._last_error})
         if self._choose and not self._proven and _may_be_too_modern(error):
             self._modern = not self._modern  # an old broker shows it by refusing, or by hanging up without a word
+
+
+def side_lane(name: str, settings: Mqtt, *, max_message_bytes: int) -> Lane:
+    """A connection that carries nothing which the broker should keep while it is down."""
+    session = Session(
+        identifier=f"{settings.client_id}-{name}",
+        persistent=False,
+        receive_maximum=32,
+        expiry_s=0,
+        max_message_bytes=max_message_bytes,
+    )
+    return Lane(name, parse_address(settings), session, protocol=settings.protocol)
 
 
 def _may_be_too_modern(error: BaseException) -> bool:

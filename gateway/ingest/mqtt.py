@@ -70,10 +70,12 @@ class Times:
     """Whether `now_us` may be given to cameras."""
 
 
-def accepts_unknown(settings: Mqtt, address: Address) -> bool:
-    """Whether a device that nobody added may send: by choice, or when only this box can reach the broker."""
+def accepts_unknown(settings: Mqtt, address: Address, *, paired: bool = False) -> bool:
+    """Whether a device that nobody added may send: by choice, or while only this box can reach the broker and no
+    camera was ever paired.
+    """
     if settings.unknown_devices == "auto":
-        return address.loopback
+        return address.loopback and not paired
     return settings.unknown_devices == "accept"
 
 

@@ -23,8 +23,8 @@ from gateway.config import Mqtt
 from gateway.devices import DeviceCard, Devices
 from gateway.entities import BlobRef, Json, Kind, Memory, Role, Viewer
 from gateway.errors import HearthlogError
-from gateway.ingest.broker import Broker, Message, Session, parse_address
-from gateway.ingest.lane import Lane, Link
+from gateway.ingest.broker import Broker, Message
+from gateway.ingest.lane import side_lane
 from gateway.ingest.topics import ROOT, STATUS, match, valid_device
 from gateway.memory import Memories
 from gateway.store.blobs import read_blob
@@ -99,23 +99,7 @@ class HomeAssistant:
         self._born = asyncio.Event()
         self._over = asyncio.Event()
         self._presses: asyncio.Queue[tuple[str, str]] = asyncio.Queue(_WAITING)
-        self._lane = Lane(
-            "home-assistant",
-            parse_address(mqtt),
-            Session(
-                identifier=f"{mqtt.client_id}-home-assistant",
-                persistent=False,
-                receive_maximum=32,
-                expiry_s=0,
-                max_message_bytes=_MESSAGE_BYTES,
-            ),
-            protocol=mqtt.protocol,
-        )
-
-    @property
-    def link(self) -> Link:
-        """How the connection stands."""
-        return self._lane.link
+        self._lane = side_lane("home-assistant", mqtt, max_message_bytes=_MESSAGE_BYTES)
 
     async def run(self) -> None:
         """Keep the connection and tell what changes, for ever; or take back what was announced, and return."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from gateway.entities import AiUsage, Device, Gap, Json, Lane, Privacy
+from gateway.entities import AiUsage, Device, Gap, Json, Lane, Privacy, Viewer
+from gateway.errors import NotFound
+from gateway.policy import knows_device
 from gateway.store import changes
 from gateway.store.db import Connection, Row
 
@@ -19,6 +21,14 @@ def get(connection: Connection, device: str) -> Device | None:
     """A device by its id; None when it was never seen nor added."""
     row = connection.execute("SELECT * FROM device WHERE id = ?", (device,)).fetchone()
     return from_row(row) if row else None
+
+
+def known(connection: Connection, viewer: Viewer, device: str) -> Device:
+    """A device that this viewer may know of. Raises NotFound."""
+    found = get(connection, device)
+    if found is None or not knows_device(viewer, found):
+        raise NotFound("there is no such camera, or it is not yours to see")
+    return found
 
 
 def all_of(connection: Connection) -> list[Device]:
