@@ -62,8 +62,10 @@ class Arrival:
 
     decoded: Decoded
     owner: str
-    privacy: Privacy
-    ai_usage: AiUsage
+    privacy: Privacy | None
+    """None: that of the device at the commit, whatever it was when it was checked."""
+    ai_usage: AiUsage | None
+    """None: likewise."""
     captured_at: CapturedAt
     received_at_us: int
     lane: Lane
@@ -73,8 +75,6 @@ class Arrival:
     """SHA-256 of the record's body: what the ledger compares. Empty off the record lane."""
     source_name: str = ""
     priority: Priority = Priority.LIVE
-    as_device: bool = False
-    """Privacy and AI use are those of the device at the commit, whatever they were when it was checked."""
     same_since_us: int | None = None
     """Off the record lane: the same bytes of the same device received at or after this instant are a repeat."""
 
@@ -422,21 +422,20 @@ _CAPTURE = (
 
 def _audiences(connection: Connection, arrivals: Sequence[Arrival]) -> dict[str | None, tuple[str, str]]:
     """device → (privacy, AI use) of devices whose arrivals follow them."""
-    named = {(each.device,) for each in arrivals if each.as_device}
+    named = {(each.device,) for each in arrivals if each.privacy is None or each.ai_usage is None}
     return {row["id"]: (row["privacy"], row["ai_usage"]) for row in find(connection, "device", ("id",), named)}
 
 
 def _described(arrival: Arrival, audiences: Mapping[str | None, tuple[str, str]]) -> tuple[Value, ...]:
     """The columns of `_CAPTURE` behind the third."""
     decoded, taken, record = arrival.decoded, arrival.captured_at, arrival.record
-    own = (arrival.privacy.value, arrival.ai_usage.value)
-    privacy, ai_usage = audiences.get(arrival.device, own) if arrival.as_device else own
+    privacy, ai_usage = audiences.get(arrival.device, (Privacy.PRIVATE, AiUsage.NONE))
     return (
         decoded.kind.value,
         arrival.device,
         arrival.owner,
-        privacy,
-        ai_usage,
+        arrival.privacy or privacy,
+        arrival.ai_usage or ai_usage,
         taken.at_us,
         taken.source.value,
         taken.error_us,

@@ -129,14 +129,10 @@ class Gate:
         """From now on a device that nobody added may not send."""
         self._settings = replace(self._settings, accept_unknown=False)
 
-    async def accept_record(self, device: str, payload: bytes) -> Receipt:
-        """One record of the record lane. Never raises for what is in `payload` nor for a disk in trouble."""
-        (receipt,) = await self.accept_records([(device, payload)])
-        return receipt
-
     async def accept_records(self, came: Sequence[tuple[str, bytes]]) -> list[Receipt]:
         """Records of the record lane, with the device that sent each, by the handful: one hop to a thread for the
-        checks, one for the bytes, one commit. Their order does not matter. Never raises, as above.
+        checks, one for the bytes, one commit. Their order does not matter. Never raises for what is in a payload nor
+        for a disk in trouble.
         """
         at_us = self._now_us()
         read = await self._spool.in_thread(lambda: _read_records([payload for _, payload in came]))
@@ -174,13 +170,12 @@ class Gate:
                 Arrival(
                     decoded=decoded,
                     owner=known.owner,
-                    privacy=known.privacy,
-                    ai_usage=known.ai_usage,
+                    privacy=None,
+                    ai_usage=None,
                     captured_at=self._arrival_time(decoded, at_us),
                     received_at_us=at_us,
                     lane=Lane.PLAIN,
                     device=device,
-                    as_device=True,
                     source_name=source_name,
                     same_since_us=at_us - back_us,
                 )
@@ -245,13 +240,12 @@ class Gate:
         arrival = Arrival(
             decoded=decoded,
             owner=sender.owner,
-            privacy=sender.privacy,
-            ai_usage=sender.ai_usage,
+            privacy=None,
+            ai_usage=None,
             captured_at=captured_at,
             received_at_us=at_us,
             lane=Lane.RECORD,
             device=sender.id,
-            as_device=True,
             record=record.key,
             record_hash=record.body_sha256,
             source_name=f"boot {record.boot_counter}, record {record.sequence}",

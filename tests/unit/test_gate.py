@@ -21,7 +21,7 @@ from gateway.decoders.record import RecordKind, encode_record
 from gateway.entities import AiUsage, Lane, Privacy, RecordKey, TimeSource
 from gateway.errors import HearthlogError, NotFound
 from gateway.ingest import folders
-from gateway.ingest.accept import Gate, GateSettings, Outcome, Sender
+from gateway.ingest.accept import Gate, GateSettings, Outcome, Receipt, Sender
 from gateway.ingest.dating import Dating
 from gateway.store import boots, cameras, devices, paired
 from gateway.store.boots import Tie
@@ -64,6 +64,12 @@ def gate(house: SmallHouse, dating: Dating, clock: Clock) -> Gate:
     return Gate(house.spool, dating, GateSettings(zone="Europe/Berlin", accept_unknown=True), now_us=clock)
 
 
+async def accept(gate: Gate, device: str, payload: bytes) -> Receipt:
+    """One record by itself."""
+    (receipt,) = await gate.accept_records([(device, payload)])
+    return receipt
+
+
 def jpeg(shade: int = 0) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (16, 8), (shade % 256, 90, shade // 256)).save(out, "JPEG")
@@ -104,11 +110,11 @@ async def settled(house: SmallHouse) -> None:
 
 
 async def test_a_camera_made_private_is_private_from_the_next_frame_on(house: SmallHouse, gate: Gate) -> None:
-    await gate.accept_record("porch", record(1))
+    await accept(gate, "porch", record(1))
     for sequence, privacy in ((2, Privacy.CIRCLE), (3, Privacy.PRIVATE)):
         setting = cameras.Setting(privacy=privacy, ai_usage=AiUsage.NONE)
         await house.db.write(partial(cameras.change, device="porch", setting=setting, at_us=NOW))
-        await gate.accept_record("porch", record(sequence))
+        await accept(gate, "porch", record(sequence))
     rows = await house.db.read(lambda c: c.execute("SELECT privacy, ai_usage FROM capture ORDER BY seq").fetchall())
     assert [tuple(row) for row in rows] == [("private", "chat"), ("circle", "none"), ("private", "none")]
 
@@ -118,42 +124,42 @@ async def test_a_camera_that_was_put_out_and_strangers_from_the_first_pairing_on
 ) -> None:
     camera = Paired("porch", "board", "xiao", "1.0.0", b"s" * 32, house.owner, 1, None, {})
     await house.db.write(lambda c: paired.put(c, camera))
-    assert (await gate.accept_record("porch", record(1))).outcome is Outcome.STORED
+    assert (await accept(gate, "porch", record(1))).outcome is Outcome.STORED
     await house.db.write(lambda c: paired.revoke(c, "porch", at_us=2))
     fresh = Gate(house.spool, Dating(house.db, zone="UTC", now_us=clock), GateSettings("UTC", accept_unknown=True))
-    answer = await fresh.accept_record("porch", record(2))
+    answer = await accept(fresh, "porch", record(2))
     assert (answer.outcome, answer.code) == (Outcome.LATER, "unknown-device")
-    assert (await fresh.accept_record("hall", record(1))).outcome is Outcome.STORED
+    assert (await accept(fresh, "hall", record(1))).outcome is Outcome.STORED
     fresh.refuse_unknown()
-    assert (await fresh.accept_record("garden", record(1))).code == "unknown-device"
+    assert (await accept(fresh, "garden", record(1))).code == "unknown-device"
 
 
 async def test_device_that_nobody_added_is_refused_where_it_must_be(
     house: SmallHouse, dating: Dating, clock: Clock
 ) -> None:
     gate = Gate(house.spool, dating, GateSettings(zone="UTC", accept_unknown=False), now_us=clock)
-    answer = await gate.accept_record("stranger", record(1))
+    answer = await accept(gate, "stranger", record(1))
     assert (answer.outcome, answer.code, answer.retry_ms) == (Outcome.LATER, "unknown-device", 300_000)
     assert answer.key is not None
     assert await house.count("capture") == 0
-    assert (await gate.accept_record("porch", record(1))).outcome is Outcome.STORED
+    assert (await accept(gate, "porch", record(1))).outcome is Outcome.STORED
 
 
 async def test_erased_record_is_acknowledged_again_and_not_stored_again(house: SmallHouse, gate: Gate) -> None:
-    assert (await gate.accept_record("porch", record(5))).outcome is Outcome.STORED
+    assert (await accept(gate, "porch", record(5))).outcome is Outcome.STORED
     await house.db.write(lambda c: c.execute("DELETE FROM capture"))
     await house.db.write(lambda c: c.execute("UPDATE ledger SET hash = NULL"))
-    assert (await gate.accept_record("porch", record(5))).outcome is Outcome.REPEATED
+    assert (await accept(gate, "porch", record(5))).outcome is Outcome.REPEATED
     assert await house.count("capture") == 0
 
 
 async def test_refused_record_that_comes_again_whole_is_stored(house: SmallHouse, gate: Gate) -> None:
     whole = record(5)
     damaged = whole[:-1] + bytes([whole[-1] ^ 1])
-    refused = await gate.accept_record("porch", damaged)
+    refused = await accept(gate, "porch", damaged)
     assert (refused.outcome, refused.code) == (Outcome.REFUSED, "bad-crc")
-    assert (await gate.accept_record("porch", whole)).outcome is Outcome.STORED
-    assert (await gate.accept_record("porch", damaged)).outcome is Outcome.REFUSED
+    assert (await accept(gate, "porch", whole)).outcome is Outcome.STORED
+    assert (await accept(gate, "porch", damaged)).outcome is Outcome.REFUSED
     verdict = await house.db.read(lambda c: c.execute("SELECT verdict FROM ledger").fetchone()[0])
     assert verdict == "stored"
 
@@ -163,7 +169,7 @@ async def test_records_may_come_in_any_order_and_often(house: SmallHouse, gate: 
     sent = [record(n) for n in range(20)] + [anchor(20, utc_us=NOW - 100 * SECOND)]
     for _ in range(3):
         draw.shuffle(sent)
-        answers = [await gate.accept_record("porch", payload) for payload in sent]
+        answers = [await accept(gate, "porch", payload) for payload in sent]
         assert {answer.outcome for answer in answers} <= {Outcome.STORED, Outcome.REPEATED}
     await settled(house)
     found = await house.db.read(dates)
@@ -180,7 +186,7 @@ async def test_boot_never_synced_is_dated_between_its_neighbours(house: SmallHou
         record(21, boot=(later, 3)),
         anchor(22, utc_us=NOW - 1_000 * SECOND, boot=later, counter=3),
     ):
-        assert (await gate.accept_record("porch", payload)).outcome is Outcome.STORED
+        assert (await accept(gate, "porch", payload)).outcome is Outcome.STORED
         await settled(house)
     before, first, second, after = await house.db.read(dates)
     assert before[1] < first[1] < second[1] < after[1]
@@ -195,7 +201,7 @@ async def test_boot_never_synced_is_dated_between_its_neighbours(house: SmallHou
 async def test_gap_lies_between_the_captures_around_it(house: SmallHouse, gate: Gate) -> None:
     lost = cbor2.dumps({"ranges": [[3, 6]], "why": "card-full"})
     for payload in (record(2), record(7), record(8, lost, kind=RecordKind.GAP), anchor(9, utc_us=NOW - 50 * SECOND)):
-        assert (await gate.accept_record("porch", payload)).outcome is Outcome.STORED
+        assert (await accept(gate, "porch", payload)).outcome is Outcome.STORED
     await settled(house)
     row = await house.db.read(lambda c: tuple(c.execute("SELECT first, last, from_us, to_us FROM gap").fetchone()))
     assert row == (3, 6, NOW - 57 * SECOND, NOW - 52 * SECOND)
@@ -213,7 +219,7 @@ async def test_flood_of_invented_cameras_ends_somewhere(
     house: SmallHouse, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.ingest.accept.MAX_DEVICES", 3)
-    answers = [(await gate.accept_record(f"cam-{n}", record(1))).outcome for n in range(5)]
+    answers = [(await accept(gate, f"cam-{n}", record(1))).outcome for n in range(5)]
     assert answers == [Outcome.STORED] * 2 + [Outcome.LATER] * 3
     assert await house.count("device") == 3
 
@@ -221,7 +227,7 @@ async def test_flood_of_invented_cameras_ends_somewhere(
 async def test_later_telemetry_wins_whatever_the_order(house: SmallHouse, gate: Gate) -> None:
     for sequence in (5, 9, 7):
         body = cbor2.dumps({"battery_mv": sequence})
-        await gate.accept_record("porch", record(sequence, body, kind=RecordKind.TELEMETRY))
+        await accept(gate, "porch", record(sequence, body, kind=RecordKind.TELEMETRY))
     device = await house.db.read(lambda c: devices.get(c, "porch"))
     assert device is not None
     assert device.status["telemetry"] == {"battery_mv": 9}
@@ -246,12 +252,12 @@ async def test_same_plain_frame_counts_once_within_ten_seconds_or_when_redeliver
 
 async def test_full_disk_is_told_as_later_and_nothing_is_written_down_as_refused(house: SmallHouse, gate: Gate) -> None:
     house.spool.free_floor_bytes = 1 << 60
-    answer = await gate.accept_record("porch", record(1))
+    answer = await accept(gate, "porch", record(1))
     assert (answer.outcome, answer.code, answer.retry_ms) == (Outcome.LATER, "disk-full", 5_000)
     assert await house.count("ledger") == 0
     assert await house.count("refusal") == 0
     house.spool.free_floor_bytes = 0
-    assert (await gate.accept_record("porch", record(1))).outcome is Outcome.STORED
+    assert (await accept(gate, "porch", record(1))).outcome is Outcome.STORED
 
 
 async def test_read_only_folder_is_told_as_later(
@@ -262,9 +268,9 @@ async def test_read_only_folder_is_told_as_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", refuse)
-        answer = await gate.accept_record("porch", record(1))
+        answer = await accept(gate, "porch", record(1))
     assert (answer.outcome, answer.code) == (Outcome.LATER, "disk-read-only")
-    assert (await gate.accept_record("porch", record(1))).outcome is Outcome.STORED
+    assert (await accept(gate, "porch", record(1))).outcome is Outcome.STORED
 
 
 def fill(folder: Path) -> None:
@@ -335,8 +341,8 @@ async def test_a_year_that_cannot_be_is_not_believed_of_a_file(house: SmallHouse
 async def test_dating_that_broke_off_is_taken_up_again_by_itself(house: SmallHouse, clock: Clock) -> None:
     dating = Dating(house.db, zone="UTC", now_us=clock)
     gate = Gate(house.spool, dating, GateSettings(zone="UTC", accept_unknown=True), now_us=clock)
-    await gate.accept_record("porch", record(1))
-    await gate.accept_record("porch", anchor(2, utc_us=NOW - 100 * SECOND))
+    await accept(gate, "porch", record(1))
+    await accept(gate, "porch", anchor(2, utc_us=NOW - 100 * SECOND))
     await house.db.write(
         lambda c: c.execute("CREATE TRIGGER full BEFORE UPDATE ON capture BEGIN SELECT RAISE(ABORT, 'full'); END")
     )
@@ -356,8 +362,8 @@ async def test_a_record_that_meets_a_bug_is_asked_for_again_later(
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(spool, "_looks", breaks)
-    answer = await gate.accept_record("porch", record(2))
+    answer = await accept(gate, "porch", record(2))
     assert (answer.outcome, answer.code, answer.retry_ms) == (Outcome.LATER, "internal-error", 300_000)
     assert answer.key is not None
     monkeypatch.undo()
-    assert (await gate.accept_record("porch", record(2))).outcome is Outcome.STORED
+    assert (await accept(gate, "porch", record(2))).outcome is Outcome.STORED
