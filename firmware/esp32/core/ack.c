@@ -35,27 +35,20 @@ static bool read_ranges(hl_json *j, const hl_ack *ack, const hl_ack_visitor *vis
 }
 
 static bool read_nack(hl_json *j, const hl_ack *ack, const hl_ack_visitor *visitor) {
-    char key[12], code[HL_CODE_BYTES] = "";
+    hl_json_fields f = {0, 0};
+    char code[HL_CODE_BYTES] = "";
     uint64_t sequence = 0;
     int64_t retry_ms = HL_FOR_EVER;
-    unsigned n = 0, seen = 0;
+    unsigned which;
     if (!hl_json_open(j, '{')) return false;
-    while (hl_json_key(j, &n, key, sizeof key)) {
-        if (!strcmp(key, "seq") && !(seen & 1)) {
-            if (!read_sequence(j, &sequence)) return false;
-            seen |= 1;
-        } else if (!strcmp(key, "code") && !(seen & 2)) {
-            if (!hl_json_text(j, code, sizeof code)) return false;
-            seen |= 2;
-        } else if (!strcmp(key, "retry_ms") && !(seen & 4)) {
-            if (!hl_json_null(j) && (!hl_json_int(j, &retry_ms) || retry_ms < 0)) return false;
-            if (retry_ms > MAX_RETRY_MS) retry_ms = MAX_RETRY_MS;
-            seen |= 4;
-        } else if (!hl_json_skip(j)) {
-            return false;
-        }
+    while ((which = hl_json_field(j, &f, "seq\0code\0retry_ms\0"))) {
+        bool good = which == 1   ? read_sequence(j, &sequence)
+                    : which == 2 ? hl_json_text(j, code, sizeof code)
+                                 : hl_json_null(j) || (hl_json_int(j, &retry_ms) && retry_ms >= 0);
+        if (!good) return false;
     }
-    if (j->bad || seen != 7) return false;
+    if (retry_ms > MAX_RETRY_MS) retry_ms = MAX_RETRY_MS;
+    if (j->bad || f.seen != 7) return false;
     if (visitor) visitor->nack(visitor->self, ack, sequence, code, retry_ms);
     return true;
 }
@@ -71,32 +64,19 @@ static bool read_nacks(hl_json *j, const hl_ack *ack, const hl_ack_visitor *visi
 /* One pass: without a visitor it checks and finds the boot and the credit, with one it tells. */
 static bool pass(const char *text, size_t length, hl_ack *ack, const hl_ack_visitor *visitor) {
     hl_json j = {text, text + length, false};
-    char key[12];
-    unsigned n = 0, seen = 0;
+    hl_json_fields f = {0, 0};
+    int64_t credit = 0;
+    unsigned which;
     if (!hl_json_open(&j, '{')) return false;
-    while (hl_json_key(&j, &n, key, sizeof key)) {
-        unsigned which = !strcmp(key, "boot")     ? SEEN_BOOT
-                         : !strcmp(key, "ranges") ? SEEN_RANGES
-                         : !strcmp(key, "nack")   ? SEEN_NACK
-                         : !strcmp(key, "credit") ? SEEN_CREDIT
-                                                  : 0;
-        int64_t credit = 0;
-        bool good = !(seen & which);
-        seen |= which;
-        if (which == SEEN_BOOT)
-            good = good && read_boot(&j, ack->boot_id);
-        else if (which == SEEN_RANGES)
-            good = good && read_ranges(&j, ack, visitor);
-        else if (which == SEEN_NACK)
-            good = good && read_nacks(&j, ack, visitor);
-        else if (which == SEEN_CREDIT) {
-            good = good && hl_json_int(&j, &credit) && credit >= 0;
-            ack->credit = credit > 1000 ? 1000 : (unsigned)(credit < 0 ? 0 : credit);
-        } else
-            good = hl_json_skip(&j);
-        if (!good) return false;
+    while ((which = hl_json_field(&j, &f, "boot\0ranges\0nack\0credit\0"))) {
+        bool good = which == SEEN_BOOT     ? read_boot(&j, ack->boot_id)
+                    : which == SEEN_RANGES ? read_ranges(&j, ack, visitor)
+                    : which == SEEN_NACK   ? read_nacks(&j, ack, visitor)
+                                           : hl_json_int(&j, &credit);
+        if (!good || credit < 0) return false;
     }
-    return seen == (SEEN_BOOT | SEEN_RANGES | SEEN_NACK | SEEN_CREDIT) && hl_json_end(&j);
+    ack->credit = credit > 1000 ? 1000 : (unsigned)credit;
+    return f.seen == 2 * SEEN_CREDIT - 1 && hl_json_end(&j);
 }
 
 bool hl_ack_read(const char *text, size_t n, hl_ack *ack, const hl_ack_visitor *visitor) {
@@ -107,11 +87,11 @@ bool hl_ack_read(const char *text, size_t n, hl_ack *ack, const hl_ack_visitor *
 
 bool hl_status_read(const char *text, size_t length, bool *online) {
     hl_json j = {text, text + length, false};
-    char key[12], state[12] = "";
-    unsigned n = 0;
+    hl_json_fields f = {0, 0};
+    char state[12] = "";
     if (!hl_json_open(&j, '{')) return false;
-    while (hl_json_key(&j, &n, key, sizeof key))
-        if (!(strcmp(key, "state") ? hl_json_skip(&j) : hl_json_text(&j, state, sizeof state))) return false;
+    while (hl_json_field(&j, &f, "state\0"))
+        if (!hl_json_text(&j, state, sizeof state)) return false;
     if (!hl_json_end(&j) || (strcmp(state, "online") && strcmp(state, "offline"))) return false;
     *online = !strcmp(state, "online");
     return true;
@@ -119,21 +99,15 @@ bool hl_status_read(const char *text, size_t length, bool *online) {
 
 bool hl_time_read(const char *text, size_t length, hl_time_answer *answer) {
     hl_json j = {text, text + length, false};
-    char key[12];
+    hl_json_fields f = {0, 0};
     int64_t t0_us = -1, utc_us = -1;
-    unsigned n = 0;
+    unsigned which;
     bool synced = false;
     if (!hl_json_open(&j, '{')) return false;
-    while (hl_json_key(&j, &n, key, sizeof key)) {
-        bool good;
-        if (!strcmp(key, "t0_us"))
-            good = hl_json_int(&j, &t0_us);
-        else if (!strcmp(key, "utc_us"))
-            good = hl_json_null(&j) || hl_json_int(&j, &utc_us);
-        else if (!strcmp(key, "synced"))
-            good = hl_json_bool(&j, &synced);
-        else
-            good = hl_json_skip(&j);
+    while ((which = hl_json_field(&j, &f, "t0_us\0utc_us\0synced\0"))) {
+        bool good = which == 1   ? hl_json_int(&j, &t0_us)
+                    : which == 2 ? hl_json_null(&j) || hl_json_int(&j, &utc_us)
+                                 : hl_json_bool(&j, &synced);
         if (!good) return false;
     }
     if (!hl_json_end(&j) || t0_us < 0 || utc_us > (int64_t)HL_LATEST_UTC_US) return false;

@@ -36,35 +36,21 @@ static bool read_args(hl_json *j, hl_command *command) {
 
 bool hl_command_read(const char *text, size_t length, hl_command *command) {
     hl_json j = {text, text + length, false};
-    char key[12], id[HL_COMMAND_ID + 2] = "";
-    unsigned n = 0, seen = 0;
+    hl_json_fields f = {0, 0};
+    char id[HL_COMMAND_ID + 2] = "";
+    unsigned which;
     *command = (hl_command){.args = NULL};
     if (length > HL_COMMAND_BYTES || !hl_json_open(&j, '{')) return false;
-    while (hl_json_key(&j, &n, key, sizeof key)) {
-        unsigned which = !strcmp(key, "id")           ? ID
-                         : !strcmp(key, "cmd")        ? CMD
-                         : !strcmp(key, "expires_us") ? EXPIRES
-                         : !strcmp(key, "ttl_ms")     ? TTL
-                         : !strcmp(key, "args")       ? ARGS
-                                                      : 0;
-        bool good = !(seen & which);
-        seen |= which;
-        if (which == ID)
-            good = good && hl_json_text(&j, id, sizeof id) && is_id(id);
-        else if (which == CMD)
-            good = good && hl_json_text(&j, command->name, sizeof command->name) && command->name[0];
-        else if (which == EXPIRES)
-            good = good && read_count(&j, &command->expires_us);
-        else if (which == TTL)
-            good = good && read_count(&j, &command->ttl_ms);
-        else if (which == ARGS)
-            good = good && read_args(&j, command);
-        else
-            good = hl_json_skip(&j);
+    while ((which = hl_json_field(&j, &f, "id\0cmd\0expires_us\0ttl_ms\0args\0"))) {
+        bool good = which == ID        ? hl_json_text(&j, id, sizeof id) && is_id(id)
+                    : which == CMD     ? hl_json_text(&j, command->name, sizeof command->name) && command->name[0]
+                    : which == EXPIRES ? read_count(&j, &command->expires_us)
+                    : which == TTL     ? read_count(&j, &command->ttl_ms)
+                                       : read_args(&j, command);
         if (!good) return false;
     }
     memcpy(command->id, id, sizeof command->id);
-    return hl_json_end(&j) && (seen | ARGS) == (ID | CMD | EXPIRES | TTL | ARGS);
+    return hl_json_end(&j) && (f.seen | ARGS) == 2 * ARGS - 1;
 }
 
 static bool save(const hl_commands *c, const hl_kv *kv) {

@@ -38,7 +38,8 @@ bool hl_json_item(hl_json *j, unsigned *n) {
     return must(j, c && c != ']');
 }
 
-bool hl_json_key(hl_json *j, unsigned *n, char *key, size_t size) {
+/* Inside an object: the next key, its colon passed; false behind the closing brace. */
+static bool next_key(hl_json *j, unsigned *n, char *key, size_t size) {
     if (take(j, '}')) return false;
     if ((*n)++ && !take(j, ',')) return fail(j);
     return hl_json_text(j, key, size) && must(j, take(j, ':'));
@@ -135,7 +136,7 @@ static bool skip_value(hl_json *j, unsigned depth) {
     }
     if (c == '{') {
         j->at++;
-        while (hl_json_key(j, &n, NULL, 0))
+        while (next_key(j, &n, NULL, 0))
             if (!skip_value(j, depth + 1)) return false;
         return !j->bad;
     }
@@ -143,6 +144,22 @@ static bool skip_value(hl_json *j, unsigned depth) {
 }
 
 bool hl_json_skip(hl_json *j) { return skip_value(j, 0); }
+
+unsigned hl_json_field(hl_json *j, hl_json_fields *fields, const char *names) {
+    char key[20]; /* longer than any name: what is cut off is none */
+    while (next_key(j, &fields->n, key, sizeof key)) {
+        const char *name = names;
+        unsigned which = 1;
+        for (; *name && strcmp(name, key); name += strlen(name) + 1) which <<= 1;
+        if (*name) {
+            if (!must(j, !(fields->seen & which))) return 0;
+            fields->seen |= which;
+            return which;
+        }
+        if (!hl_json_skip(j)) return 0;
+    }
+    return 0;
+}
 
 bool hl_json_end(hl_json *j) {
     space(j);

@@ -17,8 +17,15 @@ typedef struct {
 /* Step into `{` or `[`. */
 bool hl_json_open(hl_json *j, char bracket);
 
-/* Inside an object: the next key, with its colon passed; false behind the closing brace. `*n` counts, from 0. */
-bool hl_json_key(hl_json *j, unsigned *n, char *key, size_t size);
+/* Where a reader is within an object; begin with zeros. `seen`: which names came, as `hl_json_field` tells them. */
+typedef struct {
+    unsigned n, seen;
+} hl_json_fields;
+
+/* Inside an object: which of `names` ("one\0two\0") comes next, its colon passed: 1 for the first, 2, 4 and so on.
+ * What has another name is passed over. 0 behind the closing brace, or when something is wrong; a name that comes twice
+ * is. */
+unsigned hl_json_field(hl_json *j, hl_json_fields *fields, const char *names);
 
 /* Inside an array: whether another item comes; false behind the closing bracket. */
 bool hl_json_item(hl_json *j, unsigned *n);

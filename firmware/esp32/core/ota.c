@@ -61,42 +61,27 @@ static bool read_url(hl_json *j, hl_manifest *m) {
 }
 
 bool hl_manifest_read(const char *args, size_t length, hl_manifest *m) {
-    enum { URL = 1, BOARD = 2, VERSION = 4, SIZE = 8, SHA = 16, SIGNATURE = 32 };
+    enum { URL = 1, BOARD = 2, VERSION = 4, SIZE = 8, SHA = 16, SIGNATURE = 32, DOWNGRADE = 64 };
     hl_json j = {args, args + length, false};
-    char key[12], version[VERSION_BYTES];
-    unsigned n = 0, seen = 0;
+    hl_json_fields f = {0, 0};
+    char version[VERSION_BYTES];
+    int64_t size = 1;
+    unsigned which;
     memset(m, 0, sizeof *m);
     if (!hl_json_open(&j, '{')) return false;
-    while (hl_json_key(&j, &n, key, sizeof key)) {
-        int64_t size = 0;
-        unsigned which = 0;
-        bool good;
-        if (!strcmp(key, "url")) {
-            which = URL;
-            good = read_url(&j, m);
-        } else if (!strcmp(key, "board")) {
-            which = BOARD;
-            good = hl_json_text(&j, m->board, sizeof m->board);
-        } else if (!strcmp(key, "version")) {
-            which = VERSION;
-            good = hl_json_text(&j, version, sizeof version) && hl_version_read(version, &m->version);
-        } else if (!strcmp(key, "size")) {
-            which = SIZE;
-            good = hl_json_int(&j, &size) && size > 0 && size <= UINT32_MAX;
-            m->size = (uint32_t)size;
-        } else if (!strcmp(key, "sha256")) {
-            which = SHA;
-            good = read_sha(&j, m->sha256);
-        } else if (!strcmp(key, "signature")) {
-            which = SIGNATURE;
-            good = read_signature(&j, m);
-        } else {
-            good = hl_json_skip(&j);
-        }
-        if (!good || (seen & which)) return false;
-        seen |= which;
+    while ((which = hl_json_field(&j, &f, "url\0board\0version\0size\0sha256\0signature\0allow_downgrade\0"))) {
+        bool good = which == URL     ? read_url(&j, m)
+                    : which == BOARD ? hl_json_text(&j, m->board, sizeof m->board)
+                    : which == VERSION
+                        ? hl_json_text(&j, version, sizeof version) && hl_version_read(version, &m->version)
+                    : which == SIZE      ? hl_json_int(&j, &size)
+                    : which == SHA       ? read_sha(&j, m->sha256)
+                    : which == SIGNATURE ? read_signature(&j, m)
+                                         : hl_json_bool(&j, &m->allow_downgrade);
+        if (!good || size <= 0 || size > UINT32_MAX) return false;
     }
-    return hl_json_end(&j) && seen == (URL | BOARD | VERSION | SIZE | SHA | SIGNATURE);
+    m->size = (uint32_t)size;
+    return hl_json_end(&j) && (f.seen | DOWNGRADE) == 2 * DOWNGRADE - 1;
 }
 
 /* The bytes that are signed, and their hash. */
@@ -153,7 +138,7 @@ const char *hl_ota_begin(hl_ota *o, const char *args, size_t n) {
     if (!firmware->verify(firmware->self, digest, m->signature, m->signature_bytes)) return "bad-signature";
     if (strcmp(m->board, o->config.board)) return "wrong-board";
     (void)hl_version_read(o->config.version, &own); /* one that has no such version takes any */
-    if (!is_newer(&m->version, &own)) return "not-newer";
+    if (!m->allow_downgrade && !is_newer(&m->version, &own)) return "not-newer";
     if (m->size > firmware->room || firmware->begin(firmware->self, m->size) < 0) return "no-room";
     hl_sha256_begin(&o->sha);
     o->at = o->tries = 0;

@@ -26,6 +26,7 @@ typedef struct {
     uint32_t size;
     uint8_t sha256[HL_SHA256_BYTES], signature[HL_SIGNATURE_BYTES];
     size_t signature_bytes;
+    bool allow_downgrade; /* not among what is signed: an owner asks for it */
 } hl_manifest;
 
 /* `args` of the command; false: it is not one. */

@@ -165,16 +165,15 @@ static void later(hl_pair *p, uint64_t now_us, const char *code) {
 }
 
 static bool read_mqtt(hl_json *j, hl_credential *c) {
-    char key[12];
+    hl_json_fields f = {0, 0};
     int64_t port = 0;
-    unsigned n = 0;
+    unsigned which;
     if (!hl_json_open(j, '{')) return false;
-    while (hl_json_key(j, &n, key, sizeof key)) {
-        bool good = !strcmp(key, "host")        ? hl_json_text(j, c->host, sizeof c->host)
-                    : !strcmp(key, "port")      ? hl_json_int(j, &port)
-                    : !strcmp(key, "tls")       ? hl_json_bool(j, &c->tls)
-                    : !strcmp(key, "client_id") ? hl_json_text(j, c->client_id, sizeof c->client_id)
-                                                : hl_json_skip(j);
+    while ((which = hl_json_field(j, &f, "host\0port\0tls\0client_id\0"))) {
+        bool good = which == 1   ? hl_json_text(j, c->host, sizeof c->host)
+                    : which == 2 ? hl_json_int(j, &port)
+                    : which == 4 ? hl_json_bool(j, &c->tls)
+                                 : hl_json_text(j, c->client_id, sizeof c->client_id);
         if (!good) return false;
     }
     c->port = (uint16_t)port;
@@ -183,16 +182,16 @@ static bool read_mqtt(hl_json *j, hl_credential *c) {
 
 static bool read_credential(const hl_pair *p, hl_credential *c) {
     hl_json j = {p->answer, p->answer + p->answer_bytes, false};
-    char key[12], root[16] = "";
-    unsigned n = 0;
+    hl_json_fields f = {0, 0};
+    char root[16] = "";
+    unsigned which;
     memset(c, 0, sizeof *c);
     if (!hl_json_open(&j, '{')) return false;
-    while (hl_json_key(&j, &n, key, sizeof key)) {
-        bool good = !strcmp(key, "device")     ? hl_json_text(&j, c->device, sizeof c->device)
-                    : !strcmp(key, "password") ? hl_json_text(&j, c->password, sizeof c->password)
-                    : !strcmp(key, "root")     ? hl_json_text(&j, root, sizeof root)
-                    : !strcmp(key, "mqtt")     ? read_mqtt(&j, c)
-                                               : hl_json_skip(&j);
+    while ((which = hl_json_field(&j, &f, "device\0password\0root\0mqtt\0"))) {
+        bool good = which == 1   ? hl_json_text(&j, c->device, sizeof c->device)
+                    : which == 2 ? hl_json_text(&j, c->password, sizeof c->password)
+                    : which == 4 ? hl_json_text(&j, root, sizeof root)
+                                 : read_mqtt(&j, c);
         if (!good) return false;
     }
     bool secret = c->tls || !p->invitation.pinned; /* a house with a CA does not ask for the password in the clear */
@@ -201,12 +200,10 @@ static bool read_credential(const hl_pair *p, hl_credential *c) {
 
 static void read_problem(const hl_pair *p, char *code, size_t size) {
     hl_json j = {p->answer, p->answer + p->answer_bytes, false};
-    char key[12];
-    unsigned n = 0;
+    hl_json_fields f = {0, 0};
     (void)snprintf(code, size, "status-%u", p->http.status);
     if (!hl_json_open(&j, '{')) return;
-    while (hl_json_key(&j, &n, key, sizeof key))
-        if (!(strcmp(key, "code") ? hl_json_skip(&j) : hl_json_text(&j, code, size))) return;
+    while (hl_json_field(&j, &f, "code\0")) (void)hl_json_text(&j, code, size);
 }
 
 static void check_ca(hl_pair *p) {

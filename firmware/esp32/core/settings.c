@@ -77,33 +77,24 @@ static bool read_quiet(hl_json *j, hl_settings *s) {
 }
 
 bool hl_settings_read(hl_settings *s, const char *text, size_t length) {
+    enum { EVERY = 1, STILL = 2, QUALITY = 4, MOTION = 8, PRIVACY = 16 };
     hl_json j = {text, text + length, false};
+    hl_json_fields f = {0, 0};
     hl_settings wanted = *s;
-    char key[12];
-    unsigned n = 0;
+    unsigned which;
     if (!hl_json_open(&j, '{')) return false;
-    while (hl_json_key(&j, &n, key, sizeof key)) {
+    while ((which = hl_json_field(&j, &f, "every_s\0still_s\0quality\0motion\0privacy\0quiet\0"))) {
         int64_t value = 0;
-        bool good;
-        if (!strcmp(key, "every_s")) {
-            good = read_number(&j, 1, DAY_S, &value);
-            wanted.interval_ms = (uint32_t)value * 1000;
-        } else if (!strcmp(key, "still_s")) {
-            good = read_number(&j, 0, DAY_S, &value);
-            wanted.still_s = (uint32_t)value;
-        } else if (!strcmp(key, "quality")) {
-            good = read_number(&j, 4, 63, &value);
-            wanted.quality = (uint8_t)value;
-        } else if (!strcmp(key, "motion")) {
-            good = hl_json_bool(&j, &wanted.motion);
-        } else if (!strcmp(key, "privacy")) {
-            good = hl_json_bool(&j, &wanted.privacy);
-        } else if (!strcmp(key, "quiet")) {
-            good = read_quiet(&j, &wanted);
-        } else {
-            good = hl_json_skip(&j);
-        }
+        bool good = which == EVERY     ? read_number(&j, 1, DAY_S, &value)
+                    : which == STILL   ? read_number(&j, 0, DAY_S, &value)
+                    : which == QUALITY ? read_number(&j, 4, 63, &value)
+                    : which == MOTION  ? hl_json_bool(&j, &wanted.motion)
+                    : which == PRIVACY ? hl_json_bool(&j, &wanted.privacy)
+                                       : read_quiet(&j, &wanted);
         if (!good) return false;
+        if (which == EVERY) wanted.interval_ms = (uint32_t)value * 1000;
+        if (which == STILL) wanted.still_s = (uint32_t)value;
+        if (which == QUALITY) wanted.quality = (uint8_t)value;
     }
     if (!hl_json_end(&j) || !in_range(&wanted)) return false;
     *s = wanted;

@@ -389,6 +389,9 @@ static void acknowledgements_keep_their_limits(void) {
         "{" NAMED ",\"ranges\":[],\"nack\":[{\"seq\":1,\"code\":\"a\",\"retry_ms\":\"x\"}],\"credit\":1}",
         "{" NAMED ",\"ranges\":[],\"nack\":[{\"seq\":1,\"code\":\"a\",\"retry_ms\":1,\"x\":}],\"credit\":1}",
         "{" NAMED ",\"ranges\":[],\"nack\":[{\"seq\":1,\"code\":\"a\",\"retry_ms\":1 }",
+        "{" NAMED ",\"ranges\":[],\"nack\":[{\"seq\":1,\"seq\":2,\"code\":\"a\",\"retry_ms\":1}],\"credit\":1}",
+        "{" NAMED ",\"ranges\":[],\"nack\":[{\"seq\":1,\"code\":\"a\",\"retry_ms\":-1}],\"credit\":1}",
+        "{" NAMED ",\"ranges\":[],\"nack\":[],\"credit\":-1}",
         "{" NAMED ",\"ranges\":[7],\"nack\":[],\"credit\":1}",
         "{" NAMED ",\"ranges\":[[\"a\"]],\"nack\":[],\"credit\":1}",
         "{" NAMED ",\"ranges\":[[]],\"nack\":[],\"credit\":1}",
@@ -406,8 +409,8 @@ static void acknowledgements_keep_their_limits(void) {
     heard = 0;
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++)
         CHECK(!hl_ack_read(BAD[i], strlen(BAD[i]), &ack, &VISITOR) && !heard);
-    const char *text = "{" NAMED ",\"ranges\":[],\"nack\":[{\"seq\":1,\"seq\":2,\"code\":\"a\",\"code\":\"b\","
-                       "\"retry_ms\":9999999999,\"retry_ms\":1}],\"credit\":5000}";
+    const char *text = "{" NAMED ",\"ranges\":[],\"nack\":[{\"seq\":1,\"code\":\"a\",\"x\":1,\"x\":2,"
+                       "\"retry_ms\":9999999999}],\"credit\":5000}";
     CHECK(hl_ack_read(text, strlen(text), &ack, &VISITOR) && ack.credit == 1000 && heard_retry == 86400000);
     char many[8192] = "{" NAMED ",\"credit\":1,\"ranges\":[],\"nack\":[";
     for (unsigned i = 0; i < 65; i++)

@@ -107,6 +107,42 @@ static void an_image_is_fetched_in_pieces_and_started(void) {
     CHECK(run() == HL_OTA_READY && !memcmp(flash.slots[1], image, SIZE));
 }
 
+/* A field at the end of the manifest. */
+static void add_field(const char *field) { strcpy(strrchr(manifest, '}'), field); }
+
+static void an_older_image_is_taken_when_its_owner_asks_for_it(void) {
+    static const char *const OLDER[] = {"1.2.3", "1.2.2", "0.9.9"};
+    for (size_t i = 0; i < 3; i++) {
+        fresh();
+        fake_manifest(manifest, image, SIZE, OLDER[i]);
+        add_field(",\"allow_downgrade\":false}");
+        CHECK(!strcmp(begin(), "not-newer"));
+        fake_manifest(manifest, image, SIZE, OLDER[i]);
+        add_field(",\"allow_downgrade\":true}");
+        CHECK(!strcmp(begin(), "") && run() == HL_OTA_READY && !memcmp(flash.slots[1], image, SIZE));
+        CHECK(flash.next == 1);
+    }
+    static const char *const BAD[] = {",\"allow_downgrade\":1}", ",\"allow_downgrade\":\"true\"}",
+                                      ",\"allow_downgrade\":true,\"allow_downgrade\":true}"};
+    for (size_t i = 0; i < 3; i++) {
+        fresh();
+        add_field(BAD[i]);
+        CHECK(!strcmp(begin(), "bad-args") && !flash.operations);
+    }
+    static const char *const NONE[] = {",\"allow_downgrades\":true}", ",\"allow_downgrade_of_a_long_name\":true}"};
+    for (size_t i = 0; i < 2; i++) {
+        fresh();
+        fake_manifest(manifest, image, SIZE, "1.2.2");
+        add_field(NONE[i]);
+        CHECK(!strcmp(begin(), "not-newer"));
+    }
+    fresh(); /* what was not signed stays so, whoever asks */
+    fake_manifest(manifest, image, SIZE, "1.2.2");
+    *strstr(manifest, "1.2.2") = '0';
+    add_field(",\"allow_downgrade\":true}");
+    CHECK(!strcmp(begin(), "bad-signature"));
+}
+
 static void refused_manifests_touch_nothing(void) {
     static const char *const FROM[] = {
         "memory",          "1.3.0",  "9001",   "\"sha256\":\"", "\"signature\":\"", "https://house:8480",
@@ -344,6 +380,7 @@ static void new_firmware_stays_after_one_acknowledged_record_alone(void) {
 
 const test_case TESTS_OTA[] = {
     {"ota: an image is fetched in pieces and started", an_image_is_fetched_in_pieces_and_started},
+    {"ota: an older image is taken when its owner asks for it", an_older_image_is_taken_when_its_owner_asks_for_it},
     {"ota: refused manifests touch nothing", refused_manifests_touch_nothing},
     {"ota: what is not the image is dropped", what_is_not_the_image_is_dropped},
     {"ota: a body without a length ends with the stream", a_body_without_a_length_ends_with_the_stream},
