@@ -134,6 +134,11 @@ class Manifest:
         return Provenance(model=self.name, revision=self.revision, preprocessing=self.preprocessing)
 
     @property
+    def space(self) -> str:
+        """Where its vectors lie, if it makes any: both halves of a pair name one space in their options."""
+        return f"{self.options.get('space', self.name)}@{self.revision}/{self.preprocessing}"
+
+    @property
     def unchecked(self) -> str:
         """The first file that nothing could be checked against; empty when all have a hash."""
         return next((each.name for each in self.files if not each.sha256), "")

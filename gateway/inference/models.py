@@ -107,9 +107,10 @@ class Models:
             raise NotFound(f"no model and no task is named {names}", hint=f"Tasks: {', '.join(tasks)}")
         return serving
 
-    def for_task(self, task: str) -> Installed:
-        """The ready model that serves a task. ModelMissing with the command that fetches one, or ModelBroken."""
-        serving = self._serving(task)
+    def for_task(self, task: str, *, space: str = "") -> Installed:
+        """The ready model that serves a task; with `space`, the one whose vectors lie there. ModelMissing with the
+        command that fetches one, or ModelBroken."""
+        serving = [each for each in self._serving(task) if not space or each.space == space]
         looks = [self.get(manifest.name) for manifest in serving]
         for look in looks:
             if look.state is State.READY:

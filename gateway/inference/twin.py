@@ -34,10 +34,17 @@ class TwinWorkers:
         self.failures: list[HearthlogError] = []
         """Raised one by one, the first first, by the next runs instead of answers."""
         self._missing = set(missing)
+        self._revisions: dict[str, list[str]] = {}
+        self._settled: dict[str, str] = {}
 
-    def install(self, task: str) -> None:
-        """The task's model is there from now on."""
+    def install(self, task: str, revision: str = "1") -> None:
+        """The task's model is there from now on; another revision stands beside those that are, and serves best."""
         self._missing.discard(task)
+        self._revisions[task] = [*self._all(task), revision] if revision != "1" else self._all(task)
+
+    def remove(self, task: str, revision: str) -> None:
+        """A revision is gone."""
+        self._revisions[task] = [each for each in self._all(task) if each != revision]
 
     async def run(
         self,
@@ -46,26 +53,45 @@ class TwinWorkers:
         *,
         params: Json = _NO_PARAMS,
         priority: Priority = Priority.BACKLOG,
+        space: str = "",
     ) -> Reply:
         """As `Workers.run`."""
-        provenance = self.provenance(task)
+        provenance = self.provenance(task, space=space)
         self.asked.append((task, priority))
         if self.failures:
             raise self.failures.pop(0)
         request = Request(blob=blob, params=params)
         if task in _TEXTS:
-            data: Json = {"vectors": [_meaning(text) for text in request.the_texts()], "dim": _DIM}
+            vectors = [_meaning(text, provenance.revision) for text in request.the_texts()]
+            data: Json = {"vectors": vectors, "dim": _DIM}
         else:
             body = read_blob(request.the_blob())
             _check(task, body)
             data = _ANSWERS[task](random.Random(hashlib.sha256(task.encode() + body).digest()))  # noqa: S311
         return Reply(data=data, provenance=provenance, took_ms=1.0)
 
-    def provenance(self, task: str) -> Provenance:
+    def provenance(self, task: str, *, space: str = "") -> Provenance:
         """As `Workers.provenance`."""
-        if task in self._missing or (task not in _TEXTS and task not in _ANSWERS):
+        if task in self._missing or (task not in _TEXTS and task not in _ANSWERS) or not self._all(task):
             raise ModelMissing(task)
-        return Provenance(model=f"twin-{task}", revision="1", preprocessing="1")
+        here = {_space(task, each): each for each in self._all(task)}
+        if space and space not in here:
+            raise ModelMissing(task)
+        settled = self._settled.get(task, "")
+        revision = here[space or (settled if settled in here else next(reversed(here)))]
+        return Provenance(model=f"twin-{task}", revision=revision, preprocessing="1")
+
+    def newest(self, task: str) -> str:
+        """As `Workers.newest`: what was installed last."""
+        self.provenance(task)
+        return _space(task, self._all(task)[-1])
+
+    def settle(self, task: str, space: str) -> None:
+        """As `Workers.settle`."""
+        self._settled[task] = space
+
+    async def unload(self, task: str) -> None:
+        """As `Workers.unload`: nothing is loaded here."""
 
     def refresh(self) -> None:
         """As `Workers.refresh`: nothing is kept here."""
@@ -73,6 +99,13 @@ class TwinWorkers:
     def status(self) -> list[SlotStatus]:
         """As `Workers.status`: one slot without a process."""
         return [SlotStatus(slot="twin", pid=None, rss_bytes=0, tasks=(), busy=False, waiting=0, restarts=0)]
+
+    def _all(self, task: str) -> list[str]:
+        return self._revisions.get(task, ["1"])
+
+
+def _space(task: str, revision: str) -> str:
+    return f"twin-{task}@{revision}/1"
 
 
 def _check(task: str, body: bytes) -> None:
@@ -83,10 +116,12 @@ def _check(task: str, body: bytes) -> None:
         raise Unreadable("the picture cannot be decoded", code="not-a-picture")
 
 
-def _meaning(text: str) -> bytes:
+def _meaning(text: str, revision: str) -> bytes:
+    """Near to what shares words with it, if the same revision read that; to others' vectors as far as chance has it."""
     total = np.zeros(_DIM)
+    salt = "" if revision == "1" else f"{revision}:"
     for word in text.lower().split() or [""]:
-        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
+        seed = int.from_bytes(hashlib.sha256((salt + word).encode()).digest()[:8], "big")
         total += np.random.default_rng(seed).standard_normal(_DIM)
     return (total / np.linalg.norm(total)).astype("<f4").tobytes()
 

@@ -1,12 +1,14 @@
 """Inference by task name: one worker process a slot, a deadline each, killed and started again alone.
 
-Slots: `look` (pictures), `read` (print), `listen` (sound), `query` (text for search, kept for it) and `thumb`. The
-slots that are rarely needed end when idle, and their models leave with the process.
+Slots: `look` (pictures), `read` (print), `listen` (sound), `query` (text for search, kept for it), `thumb`, and
+`shadow` (a model that is to take another one's place). The slots that are rarely needed end when idle, and their models
+leave with the process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import logging
@@ -19,7 +21,7 @@ from typing import Protocol
 from gateway import metrics
 from gateway.child import Child, Limits, python_argv, python_env, rss_bytes
 from gateway.entities import BlobRef, Json, Priority, Provenance
-from gateway.errors import ModelBroken, WorkerFailed
+from gateway.errors import ModelBroken, ModelMissing, Retryable, WorkerFailed
 from gateway.inference.models import Installed, Models
 from gateway.inference.worker import blob_to_map
 
@@ -33,6 +35,9 @@ _ORDER = {Priority.PERSON: 0, Priority.LIVE: 1, Priority.BACKLOG: 2}
 _NO_PARAMS: Json = {}
 _REPLY_BYTES = 4 << 20
 _THUMB_IDLE_S = 300.0
+_SHADOW = "shadow"
+"""The worker of a model that is to take another one's place: what it does in advance may hold nobody up."""
+_SHADOW_IDLE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +96,23 @@ class Workers(Protocol):
         *,
         params: Json = _NO_PARAMS,
         priority: Priority = Priority.BACKLOG,
+        space: str = "",
     ) -> Reply:
-        """Ask the task's model. Raises ModelMissing, ModelBroken, Unreadable, NotFound (the blob is gone), Rejected
-        (params), Retryable (the disk) or WorkerFailed (`deadline`, `died`, `out-of-memory`, `bad-reply`, `crashed`)."""
+        """Ask the task's model; with `space`, the one whose vectors lie there. Raises ModelMissing, ModelBroken,
+        Unreadable, NotFound (the blob is gone), Rejected (params), Retryable (the disk; `no-memory` for a second
+        model) or WorkerFailed (`deadline`, `died`, `out-of-memory`, `bad-reply`, `crashed`)."""
 
-    def provenance(self, task: str) -> Provenance:
+    def provenance(self, task: str, *, space: str = "") -> Provenance:
         """Of the model that would answer now. Cheap. Raises ModelMissing or ModelBroken."""
+
+    def newest(self, task: str) -> str:
+        """The space of the model that serves a task best, whichever is settled on. Raises as `provenance`."""
+
+    def settle(self, task: str, space: str) -> None:
+        """From now on the model of this space serves the task, for as long as it is ready; empty: the best does."""
+
+    async def unload(self, task: str) -> None:
+        """Let go of what the process for a task holds; what is needed of it is loaded again when it is asked."""
 
     def refresh(self) -> None:
         """Forget what is known of the installed models: some were pulled or removed."""
@@ -127,7 +143,10 @@ class ProcessWorkers:
             "listen": self._slot("listen", nice=10, idle_s=budget.listen_idle_s),
             "query": self._slot("query", nice=0),
             "thumb": self._slot("thumb", nice=5, idle_s=_THUMB_IDLE_S),
+            _SHADOW: self._slot(_SHADOW, nice=19, idle_s=_SHADOW_IDLE_S),
         }
+        self._settled: dict[str, str] = {}
+        """Task → the space whose model serves it."""
         self._deadlines_s = {
             "ocr": budget.ocr_s,
             "asr": budget.asr_s,
@@ -142,15 +161,18 @@ class ProcessWorkers:
         *,
         params: Json = _NO_PARAMS,
         priority: Priority = Priority.BACKLOG,
+        space: str = "",
     ) -> Reply:
         """As `Workers.run`."""
-        model = self._models.for_task(task)
+        settled = self._serving(task)
+        model = self._models.for_task(task, space=space) if space else settled
+        coming = priority is Priority.BACKLOG and model.manifest.space != settled.manifest.space
         request = {
             "model": self._model_map(model),
             "blob": None if blob is None else blob_to_map(blob),
             "params": dict(params),
         }
-        slot = self._slots[model.manifest.slot]
+        slot = self._slots[_SHADOW if coming else model.manifest.slot]
         await self._make_room(slot)
         try:
             reply, took_ms = await slot.run(task, request, priority, self._deadline_s(task))
@@ -166,9 +188,22 @@ class ProcessWorkers:
             raise WorkerFailed("the worker gave an answer that makes no sense", code="bad-reply", where=slot.name)
         return Reply(data=data, provenance=model.manifest.provenance, took_ms=took_ms)
 
-    def provenance(self, task: str) -> Provenance:
+    def provenance(self, task: str, *, space: str = "") -> Provenance:
         """As `Workers.provenance`."""
-        return self._models.provenance(task)
+        model = self._models.for_task(task, space=space) if space else self._serving(task)
+        return model.manifest.provenance
+
+    def newest(self, task: str) -> str:
+        """As `Workers.newest`."""
+        return self._models.for_task(task).manifest.space
+
+    def settle(self, task: str, space: str) -> None:
+        """As `Workers.settle`."""
+        self._settled[task] = space
+
+    async def unload(self, task: str) -> None:
+        """As `Workers.unload`; the request under way and those before it in the queue are answered first."""
+        await self._slots[self._serving(task).manifest.slot].let_go()
 
     def refresh(self) -> None:
         """As `Workers.refresh`."""
@@ -182,6 +217,13 @@ class ProcessWorkers:
         """End all processes."""
         for slot in self._slots.values():
             await slot.stop()
+
+    def _serving(self, task: str) -> Installed:
+        space = self._settled.get(task, "")
+        if space:
+            with contextlib.suppress(ModelMissing, ModelBroken):
+                return self._models.for_task(task, space=space)
+        return self._models.for_task(task)
 
     def _model_map(self, model: Installed) -> Json:
         manifest = model.manifest
@@ -197,6 +239,8 @@ class ProcessWorkers:
     def _slot(self, name: str, *, nice: int, idle_s: float | None = None) -> _Slot:
         known = [each for each in self._models.manifests.values() if not each.unchecked]
         models_mb = sum(each.ram_mb for each in known if each.slot == name)
+        if name == _SHADOW:  # one at a time, of those that make vectors
+            models_mb = max((each.ram_mb for each in known if each.task.startswith("embed-")), default=0)
         memory_mb = _BASE_MB + models_mb
         limits = Limits(
             memory_bytes=(memory_mb + OVER_MODELS_MB) << 20,
@@ -217,6 +261,8 @@ class ProcessWorkers:
             if over > 0 and other.name != "query" and not other.busy:
                 over -= other.rss_mb
                 await other.stop()
+        if over > 0 and wanted.name == _SHADOW:
+            raise Retryable("there is no memory to load a second model", code="no-memory")
 
     def _deadline_s(self, task: str) -> float:
         return self._deadlines_s.get(task, self._budget.default_s)
@@ -285,6 +331,14 @@ class _Slot:
 
     async def stop(self) -> None:
         await self._child.stop()
+
+    async def let_go(self) -> None:
+        """End the process as soon as it has answered those who were first."""
+        await self._turn(Priority.PERSON)
+        try:
+            await self._child.stop()
+        finally:
+            self._next()
 
     async def _turn(self, priority: Priority) -> None:
         if not self._busy:
