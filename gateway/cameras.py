@@ -67,8 +67,25 @@ class About:
     paired: Paired
     tuning: Tuning
     commands: tuple[Command, ...]
-    update: Image | None
-    """A newer firmware than it says it runs; None when there is none, or it never said."""
+    newer: tuple[Image, ...]
+    """Firmware for its board that is newer than what it says it runs, the newest first; none when it never said."""
+    others: tuple[Image, ...]
+    """The rest of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateAsked:
+    """Which firmware a camera is to have."""
+
+    place: str = ""
+    """`host:port` where it fetches it."""
+    version: str = ""
+    """Empty: the newest there is."""
+    allow_downgrade: bool = False
+    """Also one that is no newer than what it runs."""
+
+
+_NEWEST = UpdateAsked()
 
 
 class Cameras:
@@ -228,10 +245,16 @@ class Cameras:
             found = paired.get(connection, device)
             if found is None:
                 return None
-            newest = firmware.newest(connection, found.board)
+            images = firmware.of_board(connection, found.board)
             runs = firmware.order_of(str(row.status.get("firmware", found.firmware)))
-            update = newest if newest is not None and runs and firmware.order_of(newest.version) > runs else None
-            return About(found, Tuning.from_row(found.tuning), tuple(paired.commands(connection, device)), update)
+            newer = tuple(each for each in images if runs and firmware.order_of(each.version) > runs)
+            return About(
+                paired=found,
+                tuning=Tuning.from_row(found.tuning),
+                commands=tuple(paired.commands(connection, device)),
+                newer=newer,
+                others=tuple(images[len(newer) :]),
+            )
 
         return await self._db.read(read)
 
@@ -252,21 +275,18 @@ class Cameras:
         assert found is not None
         return found
 
-    async def command(self, viewer: Viewer, device: str, cmd: str, *, place: str = "") -> Command:
-        """Ask a camera to do something. Its answer is told in `about`. `place` is needed for `update`.
+    async def command(self, viewer: Viewer, device: str, cmd: str, *, update: UpdateAsked = _NEWEST) -> Command:
+        """Ask a camera to do something. Its answer is told in `about`. `update.place` is needed for `update`.
 
-        Raises NotFound, Forbidden, Rejected (`unknown-command`), Conflict (`no-update`).
+        Raises NotFound, Forbidden, Rejected (`unknown-command`), Conflict (`no-update`, `not-newer`).
         """
         if cmd not in _COMMANDS:
             raise Rejected("a camera knows no such command", code="unknown-command", hint=", ".join(sorted(_COMMANDS)))
         if cmd in _ADMINS:
             _admin(viewer)
-        known = await self.about(viewer, device)
         args: Json = {}
         if cmd == "update":
-            if known is None or known.update is None:
-                raise Conflict("there is no newer firmware for this camera", code="no-update")
-            args = update_args(device, known.update, place)
+            args = update_args(device, _chosen(await self.about(viewer, device), update), update)
         now_us = self._clock()
         command = Command(secrets.token_hex(8), device, cmd, args, viewer.user, now_us, now_us)
 
@@ -279,7 +299,8 @@ class Cameras:
 
         made = await self._db.write(write)
         if cmd in _ADMINS:
-            await self._audit(Line("command", cmd, now_us, person=viewer.user, device=device))
+            about = f"{args['version']}{', older or not' if update.allow_downgrade else ''}" if args else ""
+            await self._audit(Line("command", cmd, now_us, person=viewer.user, device=device, about=about))
         await self._send(made)
         return made
 
@@ -289,12 +310,13 @@ class Cameras:
         known = found.secret if found is not None and found.secret is not None else bytes(32)
         return hmac.compare_digest(hashlib.sha256(password.encode()).digest(), known)
 
-    async def image_for(self, device: str) -> Image | None:
-        """The newest firmware for a camera's board."""
+    async def image_for(self, device: str, version: str = "") -> Image | None:
+        """Firmware for a camera's board: of this version, or the newest."""
 
         def read(connection: Connection) -> Image | None:
             found = paired.get(connection, device)
-            return firmware.newest(connection, found.board) if found is not None else None
+            images = firmware.of_board(connection, found.board) if found is not None else []
+            return next((each for each in images if version in ("", each.version)), None)
 
         return await self._db.read(read)
 
@@ -424,16 +446,32 @@ def _nothing() -> None:
     pass
 
 
-def update_args(device: str, image: Image, place: str) -> Json:
+def update_args(device: str, image: Image, asked: UpdateAsked) -> Json:
     """The `args` of `update` (docs/wire.md)."""
     return {
-        "url": f"https://{place}/api/v1/devices/{device}/firmware",
+        "url": f"https://{asked.place}/api/v1/devices/{device}/firmware?version={image.version}",
         "board": image.board,
         "version": image.version,
         "size": image.size_bytes,
         "sha256": image.sha256,
         "signature": image.signature,
+        **({"allow_downgrade": True} if asked.allow_downgrade else {}),
     }
+
+
+def _chosen(about: About | None, asked: UpdateAsked) -> Image:
+    """Raises Conflict (`no-update`, `not-newer`)."""
+    newer, others = (about.newer, about.others) if about is not None else ((), ())
+    found = next((each for each in (*newer, *others) if asked.version in ("", each.version)), None)
+    if found is None or (not asked.version and not newer and not asked.allow_downgrade):
+        raise Conflict("there is no newer firmware for this camera", code="no-update")
+    if found in others and not asked.allow_downgrade:
+        raise Conflict(
+            f"{found.version} is no newer than what this camera runs",
+            code="not-newer",
+            hint="Ask for it by allow_downgrade, if an older one is what you want",
+        )
+    return found
 
 
 def _own(connection: Connection, viewer: Viewer, device: str) -> Device:

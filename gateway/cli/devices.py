@@ -120,6 +120,17 @@ def change(device: str, name: str | None, room: str | None, privacy: str | None)
     click.echo(f"{made['name']} in {made['room']}, {made['privacy']}")
 
 
+@devices.command()
+@click.argument("device")
+@click.option("--version", default="", help="Which; else the newest there is.")
+@click.option("--allow-downgrade", is_flag=True, help="Also one that is no newer than what the camera runs.")
+def update(device: str, version: str, allow_downgrade: bool) -> None:
+    """Have a camera fetch firmware that was added. It goes back by itself if the new one does not work."""
+    body = {"cmd": "update", "version": version, "allow_downgrade": allow_downgrade}
+    made = running(Request("POST", f"/devices/{device}/commands", body=body))
+    click.echo(f"{device} was asked; it has until {made['expires_at']}. Its page tells what became of it.")
+
+
 @devices.group()
 def firmware() -> None:
     """Firmware that cameras can be given over the air."""

@@ -37,9 +37,9 @@ def all_of(connection: Connection) -> list[Image]:
     return sorted(found, key=lambda each: each.board)
 
 
-def newest(connection: Connection, board: str) -> Image | None:
-    """The greatest version for a board; None when there is none."""
-    return next((each for each in all_of(connection) if each.board == board), None)
+def of_board(connection: Connection, board: str) -> list[Image]:
+    """Every image for a board, the newest version first."""
+    return [each for each in all_of(connection) if each.board == board]
 
 
 def order_of(version: str) -> tuple[int, ...]:

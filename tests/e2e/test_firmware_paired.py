@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +17,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from PIL import Image
 
+from gateway.cameras import UpdateAsked, update_args
 from gateway.cli.devices import COMMAND as DEVICES
-from tests.e2e.owned import OwnBroker, OwnedHouse, own_broker, owned_house
+from gateway.errors import Conflict
+from gateway.store import firmware, paired
+from gateway.store.paired import Command
+from tests.e2e.owned import OUTSIDE, OwnBroker, OwnedHouse, own_broker, owned_house
 
 pytestmark = [pytest.mark.slow, pytest.mark.system("gcc", "make"), pytest.mark.timeout(180)]
 
@@ -108,13 +113,23 @@ async def stored(house: OwnedHouse, device: str, *, more_than: int) -> int:
     return int((await house.until(lambda c: c.execute(query, (device, more_than)).fetchone()))[0])
 
 
-async def ordered(house: OwnedHouse, device: str, what: str) -> tuple[str, str]:
+async def ordered(house: OwnedHouse, device: str, what: str, **more: Any) -> tuple[str, str]:
     """Tell a camera something; (state, code) once it has answered."""
-    made = await house.admin("POST", f"/devices/{device}/commands", {"cmd": what})
+    made = await house.admin("POST", f"/devices/{device}/commands", {"cmd": what, **more})
     query = "SELECT 1 FROM command WHERE id = ? AND answered_at_us NOT NULL"
     await house.until(lambda c: c.execute(query, (made["id"],)).fetchone())
     commands: list[dict[str, Any]] = (await house.admin("GET", f"/devices/{device}/camera"))["commands"]
     return next((each["state"], each["code"]) for each in commands if each["id"] == made["id"])
+
+
+async def add_firmware(tmp_path: Path, version: str, body: bytes) -> None:
+    """Signed with `key.pem` and offered, as a maker and an admin do."""
+    image = tmp_path / f"sim-{version}.bin"
+    image.write_bytes(f"hearthcam-sim {version}\n".encode() + body)
+    signing = ["firmware", "sign", str(image), "--board", "simulated", "--version", version]
+    for arguments in ([*signing, "--key", str(tmp_path / "key.pem")], ["firmware", "add", str(image)]):
+        ran = await asyncio.to_thread(CliRunner().invoke, DEVICES, arguments)
+        assert ran.exit_code == 0, (ran.output, ran.exception)
 
 
 async def test_paired_camera_speaks_tls_and_obeys(house: OwnedHouse, camera: Program) -> None:
@@ -134,17 +149,56 @@ async def test_new_firmware_is_fetched_started_and_kept(
     house: OwnedHouse, camera: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = await stored(house, camera.device, more_than=2)
-    image = tmp_path / "sim.bin"
-    image.write_bytes(b"hearthcam-sim 1.1.0\n" + bytes(range(256)) * 2_000)
     monkeypatch.setenv("HEARTHLOG_HOME", str(house.settings.home))
-    signing = ["firmware", "sign", str(image), "--board", "simulated", "--version", "1.1.0"]
-    for arguments in ([*signing, "--key", str(tmp_path / "key.pem")], ["firmware", "add", str(image)]):
-        ran = await asyncio.to_thread(CliRunner().invoke, DEVICES, arguments)
-        assert ran.exit_code == 0, (ran.output, ran.exception)
+    await add_firmware(tmp_path, "1.1.0", bytes(range(256)) * 2_000)
     assert await ordered(house, camera.device, "update") == ("done", "")
     assert await camera.line("started ") == f"started {camera.device} 1.1.0"
     assert await camera.line("confirmed ") == "confirmed 1.1.0"
     await stored(house, camera.device, more_than=before)
+
+
+async def test_older_firmware_is_taken_only_where_an_admin_asks_for_it(
+    house: OwnedHouse, camera: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stored(house, camera.device, more_than=0)
+    monkeypatch.setenv("HEARTHLOG_HOME", str(house.settings.home))
+    for version in ("0.9.1", "0.9.2"):
+        await add_firmware(tmp_path, version, version.encode() * 1_000)
+    known = await house.admin("GET", f"/devices/{camera.device}/camera")
+    assert (known["update"], known["others"]) == (None, ["0.9.2", "0.9.1"])
+    for asked, code in (({}, "no-update"), ({"version": "0.9.1"}, "not-newer"), ({"version": "0.9.3"}, "no-update")):
+        with pytest.raises(Conflict) as refused:
+            await house.admin("POST", f"/devices/{camera.device}/commands", {"cmd": "update", **asked})
+        assert refused.value.code == code
+
+    told = ["update", camera.device, "--version", "0.9.1"]
+    assert (await asyncio.to_thread(CliRunner().invoke, DEVICES, told)).exit_code != 0
+    ran = await asyncio.to_thread(CliRunner().invoke, DEVICES, [*told, "--allow-downgrade"])
+    assert ran.exit_code == 0, (ran.output, ran.exception)
+    assert await camera.line("started ") == f"started {camera.device} 0.9.1"
+    assert await camera.line("confirmed ") == "confirmed 0.9.1"
+    assert ("command", "update") in await house.audit()
+    known = await house.admin("GET", f"/devices/{camera.device}/camera")
+    assert (known["update"], known["others"]) == ("0.9.2", ["0.9.1"])
+    assert await ordered(house, camera.device, "update") == ("done", "")
+    assert await camera.line("confirmed ") == "confirmed 0.9.2"
+
+
+async def test_a_camera_itself_refuses_an_older_image_that_nobody_asked_for(
+    house: OwnedHouse, camera: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stored(house, camera.device, more_than=0)
+    monkeypatch.setenv("HEARTHLOG_HOME", str(house.settings.home))
+    await add_firmware(tmp_path, "0.9.1", b"x" * 1_000)
+    (image,) = await house.gateway.db.read(firmware.all_of)
+    args = update_args(camera.device, image, UpdateAsked(f"{OUTSIDE}:{house.settings.http.port}"))
+    number, now_us = "0123456789abcdef", time.time_ns() // 1_000
+    command = Command(number, camera.device, "update", args, "", now_us, now_us + 60_000_000)
+    await house.gateway.db.write(lambda c: paired.put_command(c, command))
+    await house.gateway.cameras._send(command)
+    query = "SELECT ok, code FROM command WHERE id = ? AND answered_at_us NOT NULL"
+    row = await house.until(lambda c: c.execute(query, (number,)).fetchone())
+    assert tuple(row) == (0, "not-newer")
 
 
 async def test_firmware_that_somebody_else_signed_is_refused_by_the_camera(

@@ -171,7 +171,8 @@ async def test_firmware_is_signed_offered_and_fetched_by_its_camera_alone(
     assert (args["version"], args["size"], args["sha256"]) == ("1.4.10", len(body), digest)
     signature = base64.b64decode(args["signature"])
     key.public_key().verify(signature, read_manifest(manifest).text(), ec.ECDSA(hashes.SHA256()))
-    assert args["url"].endswith(f"/api/v1/devices/{device}/firmware")
+    assert args["url"].endswith(f"/api/v1/devices/{device}/firmware?version=1.4.10")
+    assert "allow_downgrade" not in args
 
     url = f"https://{OUTSIDE}:{house.settings.http.port}/api/v1/devices/{device}/firmware"
     mine = {"X-Hearthlog-Device-Password": unit.told["password"]}
@@ -180,6 +181,8 @@ async def test_firmware_is_signed_offered_and_fetched_by_its_camera_alone(
             assert (answer.status, await answer.read()) == (200, body)
         async with web.get(url, ssl=unit.trusted, headers={**mine, "Range": "bytes=255999-"}) as answer:
             assert (answer.status, await answer.read()) == (206, body[-1:])
+        async with web.get(f"{url}?version=1.4.9", ssl=unit.trusted, headers=mine) as answer:
+            assert answer.status == 404
         for wrong in ({}, {"X-Hearthlog-Device-Password": "x" * 43}):
             async with web.get(url, ssl=unit.trusted, headers=wrong) as answer:
                 assert (answer.status, (await answer.json())["code"]) == (401, "wrong-password")

@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import Field
 
 from gateway import releases
-from gateway.cameras import About
+from gateway.cameras import About, UpdateAsked
 from gateway.entities import Role
 from gateway.errors import Forbidden, NotFound, Rejected
 from gateway.releases import Manifest
@@ -55,6 +55,10 @@ class CommandIn(Model):
     """Something to do, once."""
 
     cmd: Literal["identify", "snapshot", "restart", "update", "forget"]
+    version: str = Field(default="", max_length=17, description="With `update`: which; empty: the newest")
+    allow_downgrade: bool = Field(
+        default=False, description="With `update`: also one that is no newer than what it runs"
+    )
 
 
 class CommandOut(Shape):
@@ -79,6 +83,13 @@ class CameraOut(Shape):
     tuning: TuningOut
     commands: list[CommandOut]
     update: str | None = Field(description="A newer firmware's version; null when there is none")
+    others: list[str] = Field(description="Versions there are that are no newer than what it runs, the newest first")
+
+
+class FirmwareQuery(Model):
+    """Which image."""
+
+    version: str = Field(default="", max_length=17, description="Empty: the newest")
 
 
 class FirmwareIn(Model):
@@ -124,23 +135,24 @@ async def tune_device(ask: Ask[TuningIn]) -> CameraOut:
 async def command_device(ask: Ask[CommandIn]) -> CommandOut:
     """Ask a camera to do something; `read_camera` tells what became of it."""
     place = place_of(ask.parts, ask.request)
-    made = await door(ask.parts).command(ask.viewer, ask.part("id"), ask.given.cmd, place=place)
+    update = UpdateAsked(place, ask.given.version, ask.given.allow_downgrade)
+    made = await door(ask.parts).command(ask.viewer, ask.part("id"), ask.given.cmd, update=update)
     return command_out(made, ask.parts.clock())
 
 
 @reads(
     f"/devices/{_ID}/firmware",
-    query=Nothing,
+    query=FirmwareQuery,
     answer=Nothing,
     rules=Rules(scope="", media=("application/octet-stream",)),
 )
-async def device_firmware(ask: Ask[Nothing]) -> web.StreamResponse:
-    """The newest image for a camera's board, for that camera: its MQTT password in `X-Hearthlog-Device-Password`."""
+async def device_firmware(ask: Ask[FirmwareQuery]) -> web.StreamResponse:
+    """An image for a camera's board, for that camera: its MQTT password in `X-Hearthlog-Device-Password`."""
     cameras, device = door(ask.parts), ask.part("id")
     password = ask.request.headers.get(PASSWORD_HEADER, "")
     if not 0 < len(password) <= 128 or not await cameras.opens(device, password):
         raise Forbidden("this password opens nothing", code="wrong-password")
-    image = await cameras.image_for(device)
+    image = await cameras.image_for(device, ask.given.version)
     path = None if image is None else releases.image_path(ask.parts.settings.home / FOLDER, image.sha256)
     if path is None or not await asyncio.to_thread(path.is_file):
         raise NotFound("there is no firmware for this camera")
@@ -189,7 +201,8 @@ def camera_out(about: About, now_us: int) -> CameraOut:
             quiet_to=quiet[1],
         ),
         commands=[command_out(each, now_us) for each in about.commands],
-        update=None if about.update is None else about.update.version,
+        update=about.newer[0].version if about.newer else None,
+        others=[each.version for each in about.others],
     )
 
 
