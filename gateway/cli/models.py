@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from gateway.inference.bench import Samples, Timing
+    from gateway.inference.board import Board
     from gateway.inference.fetch import Tell
     from gateway.inference.models import Installed
 
@@ -27,8 +29,12 @@ def models() -> None:
 def list_(as_json: bool) -> None:
     """Show every model: what it is for, and whether it is here."""
     from gateway.config import load
+    from gateway.inference.board import this_board
     from gateway.inference.models import Models
 
+    here = this_board()
+    if not as_json:
+        click.echo(f"This machine: {_of(here)}")
     _print(Models(load().home).installed(), as_json)
 
 
@@ -81,28 +87,73 @@ def verify(what: str, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--runs", default=10, show_default=True, type=click.IntRange(1, 1000), help="Runs of each task.")
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="[FILE]...")
+@click.option("--runs", default=30, show_default=True, type=click.IntRange(1, 1000), help="Runs of each model.")
+@click.option("--only", multiple=True, metavar="MODEL|TASK", help="Not all; may be given again.")
+@click.option("--watts", type=click.FloatRange(0.01, 500), help="Of one busy core over idling, if you measured it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def bench(file: Path, runs: int, as_json: bool) -> None:
-    """Time every ready model on a picture or a WAV recording of yours."""
+def bench(files: Sequence[Path], runs: int, only: Sequence[str], watts: float | None, as_json: bool) -> None:
+    """Time every ready model: p50, p95, loading, memory, and an estimate of the energy.
+
+    FILE: a picture or a WAV recording of yours; what is not given is made up.
+    """
     import asyncio
+    from dataclasses import asdict
 
     from gateway.config import load
-    from gateway.inference.bench import bench_file
+    from gateway.inference.bench import bench as timed
+    from gateway.inference.bench import table
+    from gateway.inference.board import this_board
     from gateway.inference.models import Models
 
     settings = load()
-    rows = asyncio.run(bench_file(Models(settings.home), file, runs=runs, threads=settings.limits.worker_threads))
+    here = this_board()
+    core_watts = watts or here.core_watts
+    every = Models(settings.home)
+    chosen = {each.name: each for name in only or ("all",) for each in every.chosen(name)}
+    found = Models(settings.home, chosen)
+    threads = settings.limits.worker_threads
+    samples = _samples(files)
+
+    async def rows() -> list[Timing]:
+        told = []
+        async for row in timed(found, samples, runs=runs, threads=threads, core_watts=core_watts):
+            told.append(row)
+            if not as_json:
+                click.echo(f"{row.model}: {row.failed or f'{row.p50_ms:.1f} ms'}", err=True)
+        return told
+
+    timings = asyncio.run(rows())
     if as_json:
-        table = [
-            {"task": row.task, "model": row.model, "first_ms": row.first_ms, "median_ms": row.median_ms} for row in rows
-        ]
-        click.echo(json.dumps(table, indent=2))
+        about = {"tier": here.tier, "board": here.name, "processors": here.processors, "memory_mb": here.memory_mb}
+        energy = {"core_watts": core_watts, "from": "given" if watts else "table"}
+        listed = [_told(asdict(row)) | {"fits": here.fits(chosen[row.model])} for row in timings]
+        click.echo(json.dumps(about | {"runs": runs, "threads": threads, "energy": energy, "models": listed}, indent=2))
         return
-    click.echo(f"{'task':<12} {'model':<20} {'first ms':>9} {'median ms':>10}")
-    for row in rows:
-        click.echo(f"{row.task:<12} {row.model:<20} {row.first_ms:>9.1f} {row.median_ms:>10.1f}")
+    click.echo(f"{_of(here)}; {runs} runs, {threads} thread(s), {core_watts:g} W a busy core\n\n{table(timings)}")
+
+
+def _told(row: Mapping[str, object]) -> dict[str, object]:
+    """As JSON knows it: what has no figure is null."""
+    return {name: None if value != value else value for name, value in row.items()}  # noqa: PLR0124  (not a number)
+
+
+def _samples(files: Sequence[Path]) -> Samples:
+    """A picture and a sound: those of the files, else a room of the demo's and its doorbell."""
+    from gateway.demo.home import SECOND_US, Home
+    from gateway.demo.render import jpeg, render
+    from gateway.demo.voice import RATE_HZ, listen
+    from gateway.inference.bench import Samples, as_wav
+
+    bodies = [file.read_bytes() for file in files]
+    sounds = [body for body in bodies if body[:4] == b"RIFF" and body[8:12] == b"WAVE"]
+    pictures = [body for body in bodies if body not in sounds]
+    if not pictures:
+        shot = Home(7, ends_at_us=1_780_000_000 * SECOND_US).shots[0]
+        pictures.append(jpeg(render(shot.scene, shot.camera, shot.at_us)))
+    if not sounds:
+        sounds.append(as_wav(b"".join(listen("doorbell", "").pieces), RATE_HZ))
+    return Samples(picture=pictures[0], sound=sounds[0])
 
 
 class _Bars:
@@ -138,20 +189,28 @@ class _Bars:
         return told
 
 
+def _of(board: Board) -> str:
+    return f"{board.tier} ({board.name}, {board.processors} processors, {board.memory_mb:,} MB)"
+
+
 def _print(looks: Sequence[Installed], as_json: bool) -> None:
+    from gateway.inference.board import this_board
+
+    here = this_board()
     if as_json:
-        click.echo(json.dumps([_row(look) for look in looks], indent=2))
+        click.echo(json.dumps([_row(look, here) for look in looks], indent=2))
         return
-    click.echo(f"{'model':<20} {'task':<12} {'state':<8} {'MB':>6}  licence")
+    click.echo(f"{'model':<20} {'task':<12} {'state':<8} {'fits':<5} {'MB':>6}  licence")
     for look in looks:
         manifest = look.manifest
         size = f"{manifest.download_bytes / 1e6:.1f}" if manifest.download_bytes else "–"
-        click.echo(f"{manifest.name:<20} {manifest.task:<12} {look.state.value:<8} {size:>6}  {manifest.licence}")
+        state = f"{look.state.value:<8} {'yes' if here.fits(manifest) else 'no':<5}"
+        click.echo(f"{manifest.name:<20} {manifest.task:<12} {state} {size:>6}  {manifest.licence}")
         if look.reason:
             click.echo(f"  {look.reason}. hearthlog models pull {manifest.name}")
 
 
-def _row(look: Installed) -> dict[str, object]:
+def _row(look: Installed, here: Board) -> dict[str, object]:
     manifest = look.manifest
     return {
         "name": manifest.name,
@@ -162,6 +221,9 @@ def _row(look: Installed) -> dict[str, object]:
         "licence": manifest.licence,
         "download_bytes": manifest.download_bytes,
         "ram_mb": manifest.ram_mb,
+        "tier": here.tier,
+        "tiers": list(manifest.tiers),
+        "fits": here.fits(manifest),
         "about": manifest.about,
     }
 

@@ -13,7 +13,7 @@ from gateway.entities import Json, Provenance
 from gateway.errors import ConfigError
 
 SLOTS = ("look", "read", "listen", "query", "thumb")
-TIERS = ("small", "standard")
+TIERS = ("pi4", "pi5", "jetson", "x86")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -117,7 +117,7 @@ class Manifest:
     debian: str = ""
     """The Debian package that brings `program`."""
     tiers: tuple[str, ...] = TIERS
-    """Sizes of appliance that it is meant for: small is 1 GB of memory."""
+    """Machines that it is meant for, by what is bearable on them; `board.Board.fits` looks at the memory besides."""
     about: str = ""
     """One sentence for people: what it recognises and how well."""
     options: Json = field(default_factory=dict)

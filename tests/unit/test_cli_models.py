@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from gateway.cli.models import COMMAND
 from gateway.errors import NotFound
+from gateway.inference.manifest import TIERS
 
 
 @pytest.fixture
@@ -32,6 +33,31 @@ def test_list_names_what_is_missing_and_its_command(home: Path) -> None:
     status, text = run("list", "--json")
     rows = {row["name"]: row for row in json.loads(text)}
     assert rows["pixels"]["state"] == "ready" and rows["yolox-nano"]["state"] == "missing"
+
+
+def test_list_says_what_the_machine_is_and_what_fits(home: Path) -> None:
+    _, text = run("list", "--json")
+    rows = {row["name"]: row for row in json.loads(text)}
+    (tier,) = {row["tier"] for row in rows.values()}
+    assert tier in TIERS and rows["pixels"]["fits"] and rows["pixels"]["tiers"] == list(TIERS)
+    assert run("list")[1].startswith(f"This machine: {tier} (")
+
+
+def test_bench_tells_what_a_model_costs(home: Path) -> None:
+    status, text = run("bench", "--only", "thumbnail", "--runs", "3", "--watts", "2", "--json")
+    told = json.loads(text)
+    (row,) = told["models"]
+    assert status == 0 and (row["model"], row["failed"], row["fits"]) == ("thumbnail", "", True)
+    assert 0 < row["p50_ms"] <= row["p95_ms"] and row["ram_mb"] > 0 and row["load_s"] >= 0
+    assert row["energy_mj"] == pytest.approx(row["cpu_ms"] * 2) and told["energy"]["from"] == "given"
+    assert "| thumbnail | thumbnail |" in run("bench", "--only", "thumbnail", "--runs", "1")[1]
+
+
+def test_bench_says_which_model_failed(home: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "no.jpg"
+    broken.write_bytes(b"nothing of the kind")
+    (row,) = json.loads(run("bench", str(broken), "--only", "thumbnail", "--runs", "1", "--json")[1])["models"]
+    assert "cannot be decoded" in row["failed"] and row["p50_ms"] is None
 
 
 def test_pull_from_a_mirror_and_verify(home: Path, models_mirror: Path) -> None:
