@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
+_WAIT_S = 15
 
 
 class Broker:
@@ -29,11 +30,9 @@ class Broker:
         lines = [
             f"listener {self.port} 127.0.0.1",
             "allow_anonymous true",
-            "persistence true",
-            f"persistence_location {folder}/",
+            *own_lines(folder),
             "set_tcp_nodelay true",
             "log_dest none",
-            *(["user root"] if os.geteuid() == 0 else []),
             *extra,
         ]
         self._config.write_text("\n".join(lines) + "\n")
@@ -48,18 +47,37 @@ class Broker:
     def start(self) -> None:
         """Start it and wait until it listens."""
         assert MOSQUITTO is not None
-        self._process = subprocess.Popen([MOSQUITTO, "-c", str(self._config)], stdin=subprocess.DEVNULL)
-        deadline_s = time.monotonic() + 10
-        while time.monotonic() < deadline_s:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.01)  # another process: there is no event to wait on
-        raise AssertionError("mosquitto did not start")
+        self._process = started(Path(MOSQUITTO), self._config, self.port)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop or kill it."""
         if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(10)
+            ended(self._process, how)
             self._process = None
+
+
+def started(program: Path, config: Path, port: int) -> subprocess.Popen[bytes]:
+    """Mosquitto with this configuration, once it listens on the port."""
+    process = subprocess.Popen([program, "-c", config], stdin=subprocess.DEVNULL)
+    deadline_s = time.monotonic() + _WAIT_S
+    while time.monotonic() < deadline_s and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return process
+        time.sleep(0.01)  # another process: there is no event to wait on
+    raise AssertionError(f"mosquitto did not take the configuration ({process.poll()})")
+
+
+def ended(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
+    """Stop or kill it, and wait until it is gone."""
+    process.send_signal(how)
+    process.wait(_WAIT_S)
+
+
+def own_lines(folder: Path) -> list[str]:
+    """What every configuration here says of the main process: its store, and who it runs as."""
+    return [
+        "persistence true",
+        f"persistence_location {folder}/",
+        *(["user root"] if os.geteuid() == 0 else []),
+    ]

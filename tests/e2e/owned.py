@@ -7,12 +7,10 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import os
 import secrets
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,6 +28,7 @@ from gateway.config import Http, Mqtt, Settings
 from gateway.decoders.record import RecordKind, encode_record
 from gateway.entities import RecordKey
 from gateway.web import broker_files, tls
+from tests.bench.broker import ended, own_lines, started
 
 WAIT_S = 15
 OUTSIDE = "127.0.0.2"
@@ -58,26 +57,15 @@ class OwnBroker:
         self.home.mkdir(parents=True, exist_ok=True)
         plan = broker_files.Plan(self.folder, str(self.folder), self.port, self.tls_port, audit=self.audit)
         broker_files.write(self.home, plan, names=tls.own_names(), now=datetime.now(UTC))
-        mains = ["persistence true", f"persistence_location {self.folder}/"]
-        if os.geteuid() == 0:
-            mains.append("user root")
         config = self.folder / "hearthlog.conf"
-        (self.folder / "mosquitto.conf").write_text("\n".join(mains) + "\n" + config.read_text())
+        (self.folder / "mosquitto.conf").write_text("\n".join(own_lines(self.folder)) + "\n" + config.read_text())
 
     def start(self) -> None:
-        self.process = subprocess.Popen([self.program, "-c", self.folder / "mosquitto.conf"], stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + WAIT_S
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.02)  # another process: there is no event to wait on
-        raise AssertionError("mosquitto did not take the configuration")
+        self.process = started(self.program, self.folder / "mosquitto.conf", self.port)
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.terminate()
-            self.process.wait(WAIT_S)
+            ended(self.process)
             self.process = None
 
     def settings(self) -> Settings:

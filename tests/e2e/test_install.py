@@ -6,11 +6,9 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +27,7 @@ from gateway.cli.broker import COMMAND as BROKER
 from gateway.errors import Conflict
 from gateway.ingest.dynsec import camera_rules
 from gateway.web import broker_files, tls
+from tests.bench.broker import ended, own_lines, started
 from tests.e2e.owned import free_port
 
 pytestmark = pytest.mark.slow
@@ -124,26 +123,15 @@ class Broker:
             value["clients"].append({**client, "username": name, "roles": [{"rolename": name}]})
             value["roles"].append({"rolename": name, "acls": camera_rules(name)})
         rules.write_text(json.dumps(value))
-        mains = ["persistence true", f"persistence_location {self.folder}/"]
-        if os.geteuid() == 0:
-            mains.append("user root")
         text = (self.folder / "hearthlog.conf").read_text()
-        (self.folder / "mosquitto.conf").write_text("\n".join(mains) + "\n" + text)
+        (self.folder / "mosquitto.conf").write_text("\n".join(own_lines(self.folder)) + "\n" + text)
 
     def start(self) -> None:
-        self.process = subprocess.Popen([self.program, "-c", self.folder / "mosquitto.conf"])
-        deadline = time.monotonic() + WAIT_S
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.02)  # another process: there is no event to wait on
-        raise AssertionError("mosquitto did not take the configuration")
+        self.process = started(self.program, self.folder / "mosquitto.conf", self.port)
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.terminate()
-            self.process.wait(WAIT_S)
+            ended(self.process)
             self.process = None
 
 
