@@ -26,7 +26,7 @@ from gateway.health import Part
 from gateway.index.indexer import Index
 from gateway.inference.models import Models
 from gateway.inference.workers import Budget as InferenceBudget
-from gateway.inference.workers import ProcessWorkers, Workers, open_workers
+from gateway.inference.workers import Workers, open_workers
 from gateway.ingest.accept import Gate, GateSettings
 from gateway.ingest.broker import parse_address
 from gateway.ingest.clock import synchronised
@@ -41,7 +41,7 @@ from gateway.memory import Memories
 from gateway.notify import notify, watchdog_s
 from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.runner import House, Runner
-from gateway.recall.search import Place, Search
+from gateway.recall.search import Embed, Place, Search
 from gateway.spool import Spool
 from gateway.store import home as data_home
 from gateway.store.blobs import BlobFolder
@@ -263,9 +263,9 @@ def _gate_settings(settings: Settings, zone: str, *, paired: bool) -> GateSettin
     )
 
 
-def _embedder(workers: ProcessWorkers) -> Callable[[str], Awaitable[bytes | None]]:
-    async def embed(text: str) -> bytes | None:
-        reply = await workers.run("embed-text", params={"texts": [text]}, priority=Priority.PERSON)
+def _embedder(workers: Workers) -> Embed:
+    async def embed(text: str, space: str) -> bytes | None:
+        reply = await workers.run("embed-text", params={"texts": [text]}, priority=Priority.PERSON, space=space)
         return bytes(reply.data["vectors"][0])
 
     return embed

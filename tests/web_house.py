@@ -181,7 +181,7 @@ async def _nothing_goes() -> str:
     return ""
 
 
-async def _no_model(text: str) -> bytes | None:
+async def _no_model(text: str, space: str) -> bytes | None:
     return None
 
 

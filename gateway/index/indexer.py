@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -24,13 +23,13 @@ from gateway.index.catalog import Catalog
 from gateway.index.keeper import Keeper
 from gateway.index.postings import CURSOR, Postings
 from gateway.index.vectors import Exact, Floats, Spaces
-from gateway.store import changes, columns, vectors, words
+from gateway.store import changes, columns, spaces, vectors, words
 from gateway.store.db import Connection, Database
 
 log = logging.getLogger(__name__)
 
 _BATCH = 500
-_TEXT_STEP = "embed"
+_TEXT_STEP, _IMAGE_STEP = "embed", "look"
 _WHOLE = 512
 """Vectors of up to so many numbers are kept whole; longer ones as a projection, re-scored before they are shown."""
 _PROJECTED = 256
@@ -44,7 +43,6 @@ class Index:
         db: Database,
         *,
         folder: Path | None = None,
-        spaces: Callable[[], Spaces] | None = None,
         exact_up_to: int = 150_000,
         debounce_s: float = 0.05,
     ) -> None:
@@ -56,12 +54,13 @@ class Index:
         """Of the text space's Chroma; None without a folder for it, or while there are no vectors."""
         self._folder = folder
         self._db = db
-        self._given = spaces
         self._debounce_s = debounce_s
         self._cursor: Cursor | None = None
         self._held: dict[str, Held] = {}
         self._spaces = Spaces()
         self._moved = asyncio.Condition()
+        self._choosing = asyncio.Lock()
+        """Held while vectors are loaded or follow the log: what changes meanwhile is neither missed nor undone."""
 
     async def __aenter__(self) -> Self:
         await self._db.read(self.catalog.refresh)
@@ -130,6 +129,13 @@ class Index:
         async with self._moved:
             await self._moved.wait_for(lambda: self._cursor is not None and self._cursor.sequence >= cursor.sequence)
 
+    async def move(self) -> None:
+        """Take up the spaces that answer now. Those that answered before do so until the new ones are loaded."""
+        async with self._choosing:
+            await self._choose_spaces()
+        async with self._moved:
+            self._moved.notify_all()
+
     async def start_over(self) -> None:
         """Make everything derived anew: the text index now, the large vector index next, by itself.
 
@@ -174,13 +180,15 @@ class Index:
         lines, cursor = await self._db.read(lambda c: changes.after(c, self._cursor, limit=_BATCH))
         if cursor is None:
             await self.rebuild_words("restored")
-            await self._load_spaces()
+            async with self._choosing:
+                await self._load_spaces()
             return True
         uids = list({line.entity_id: None for line in lines if line.entity == "memory"})
         if uids:
             gone = any(line.operation == "gone" for line in lines)
             await self._follow_words(uids, cursor, gone)
-            await self._follow_vectors(uids, gone)
+            async with self._choosing:
+                await self._follow_vectors(uids, gone)
         self._cursor = cursor
         return bool(lines)
 
@@ -207,19 +215,20 @@ class Index:
             await loop.run_in_executor(held.exact.thread, held.exact.remove, without + erased)
 
     async def _choose_spaces(self) -> None:
-        known = await self._db.read(vectors.spaces)
-        given = self._given() if self._given else Spaces()
-        chosen = Spaces(
-            given.text or next((space for space, step, _ in known if step == _TEXT_STEP), ""),
-            given.image or next((space for space, step, _ in known if step != _TEXT_STEP), ""),
-        )
+        known, roles = await self._db.read(lambda c: (vectors.spaces(c), spaces.roles(c)))
         sizes = {space: size // 4 for space, _, size in known}
+
+        def of(step: str) -> str:
+            answers = roles[step].answers if step in roles else ""
+            return answers or next((space for space, made_by, _ in known if made_by == step), "")
+
+        chosen = Spaces(of(_TEXT_STEP), of(_IMAGE_STEP))
         wanted = {space for space in (chosen.text, chosen.image) if space in sizes}
         for space in wanted - set(self._held):
             self._held[space] = await self._db.read(partial(load, space=space, dimensions=sizes[space]))
-        for space in set(self._held) - wanted:
-            self._held.pop(space).exact.close()
         self._spaces = chosen
+        for space in set(self._held) - wanted:
+            del self._held[space]  # not closed: a search may still be at work with it; its thread goes with it
 
     async def _load_spaces(self) -> None:
         for held in self._held.values():

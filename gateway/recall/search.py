@@ -31,8 +31,8 @@ from gateway.store import reading, vectors
 from gateway.store.captures import Shelf
 from gateway.store.db import Connection, Database
 
-Embed: TypeAlias = Callable[[str], Awaitable[bytes | None]]
-"""The vector of a text in the space of the text index (float32 little-endian), or None when there is no model.
+Embed: TypeAlias = Callable[[str, str], Awaitable[bytes | None]]
+"""The vector of a text in the space of that name (float32 little-endian), or None when there is no model.
 
 May raise HearthlogError: then words alone answer, and the answer says why."""
 
@@ -141,7 +141,7 @@ class Search:
         keeper = self._index.keeper
         if meaning.vector is None or meaning.held is None or keeper is None or not keeper.good:
             return None
-        if len(found.rows) <= self._index.exact_up_to:
+        if len(found.rows) <= self._index.exact_up_to or keeper.chroma.space != meaning.held.exact.space:
             return None
         try:
             nearest = await keeper.nearest(meaning.vector, limit=_OVERSAMPLE * rank.MEANING_HITS)
@@ -182,7 +182,7 @@ class Search:
         known = self._remembered.get((space, text))
         if known is None:
             try:
-                known = await self._embed(text)
+                known = await self._embed(text, space)
             except HearthlogError as error:
                 return Meaning(off=error.what, hint=error.hint)
             if known is None:

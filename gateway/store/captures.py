@@ -33,6 +33,7 @@ from gateway.store.keys import Keyring, unwrap
 COLUMNS = "c.*, b.name AS blob_name, b.wrapped AS blob_wrapped, b.owner AS blob_owner"
 FROM = "capture AS c LEFT JOIN blob AS b ON b.id = c.blob"
 
+_VECTOR = "INSERT OR REPLACE INTO embedding(annotation, capture, segment, space, vector) VALUES (?,?,?,?,?)"
 FOLDED_KINDS = (DuplicateKind.EXACT, DuplicateKind.REENCODED, DuplicateKind.BURST, DuplicateKind.STATIC)
 """Copies that are folded behind the one they repeat. An edited copy stands by itself."""
 
@@ -181,10 +182,8 @@ def put_annotation(connection: Connection, stored: Stored) -> None:
     segment = 0
     annotation_id = _insert(connection, stored)
     if note.embedding is not None:
-        connection.execute(
-            "INSERT OR REPLACE INTO embedding(annotation, capture, segment, space, vector) VALUES (?,?,?,?,?)",
-            (annotation_id, stored.capture_id, segment, note.embedding.space, note.embedding.vector),
-        )
+        vector = note.embedding
+        connection.execute(_VECTOR, (annotation_id, stored.capture_id, segment, vector.space, vector.vector))
     for n, (start_us, end_us) in enumerate(note.segments, start=1):
         connection.execute(
             "INSERT OR REPLACE INTO segment(capture, n, start_us, end_us) VALUES (?,?,?,?)",
@@ -219,16 +218,26 @@ def put_skip(connection: Connection, stored: Stored) -> None:
     _insert(connection, stored)
 
 
-def _insert(connection: Connection, stored: Stored) -> int:
+def put_beside(connection: Connection, stored: Stored) -> None:
+    """Keep what another model says beside the annotation that stands, with its vector (see `spaces`)."""
+    annotation_id = _insert(connection, stored, current=2)
+    vector = stored.annotation.embedding
+    if vector is not None:
+        connection.execute(_VECTOR, (annotation_id, stored.capture_id, 0, vector.space, vector.vector))
+
+
+def _insert(connection: Connection, stored: Stored, *, current: int = 1) -> int:
     note = stored.annotation
     connection.execute(
-        "UPDATE annotation SET current = 0 WHERE capture = ? AND step = ?", (stored.capture_id, stored.step)
+        "UPDATE annotation SET current = 0 WHERE capture = ? AND step = ? AND current >= ?",
+        (stored.capture_id, stored.step, current),
     )
     row = connection.execute(
         "INSERT INTO annotation(capture, segment, step, fingerprint, step_version, model, revision, preprocessing,"
-        " skipped, skip_code, hint, data, caption, text, transcript, tags, at_us, took_ms)"
-        " VALUES (?,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-        " ON CONFLICT (capture, segment, step, fingerprint) DO UPDATE SET current = 1, skipped = excluded.skipped,"
+        " skipped, skip_code, hint, data, caption, text, transcript, tags, at_us, took_ms, current)"
+        " VALUES (?,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        " ON CONFLICT (capture, segment, step, fingerprint) DO UPDATE SET current = excluded.current,"
+        " skipped = excluded.skipped,"
         " skip_code = excluded.skip_code, hint = excluded.hint, data = excluded.data, caption = excluded.caption,"
         " text = excluded.text, transcript = excluded.transcript, tags = excluded.tags, at_us = excluded.at_us,"
         " took_ms = excluded.took_ms RETURNING id",
@@ -250,6 +259,7 @@ def _insert(connection: Connection, stored: Stored) -> int:
             json.dumps(note.tags, ensure_ascii=False),
             stored.at_us,
             stored.took_ms,
+            current,
         ),
     ).fetchone()
     return int(row["id"])

@@ -56,6 +56,16 @@ def _readings(db: Database) -> None:
     )
 
 
+@_steps(name="008_spaces")
+def _spaces(db: Database) -> None:
+    """Which space of vectors answers for a step, and which is filled to take its place (annotation.current = 2)."""
+    db.execute(
+        "CREATE TABLE space(step TEXT NOT NULL, role TEXT NOT NULL CHECK (role IN ('answers','fills')),"
+        " name TEXT NOT NULL, since_us INTEGER NOT NULL, PRIMARY KEY (step, role)) STRICT, WITHOUT ROWID"
+    )
+    db.execute("CREATE INDEX annotation_beside ON annotation(step, capture) WHERE current = 2")
+
+
 _ROAD = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 

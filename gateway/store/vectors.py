@@ -23,7 +23,8 @@ JOIN annotation AS a ON a.id = e.annotation
 ORDER BY e.annotation DESC
 """
 # Where captures are named, `+e.space` keeps SQLite from walking the whole space instead of looking each capture up.
-_CURRENT = "FROM embedding AS e JOIN annotation AS a ON a.id = e.annotation WHERE a.current = 1"
+_CURRENT = "FROM embedding AS e JOIN annotation AS a ON a.id = e.annotation WHERE a.current > 0"
+"""What stands in a space: 1 for all to see, 2 on its way there (see `spaces`)."""
 
 
 def spaces(connection: Connection) -> list[tuple[str, str, int]]:

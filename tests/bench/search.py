@@ -58,7 +58,7 @@ def _filters(number: int) -> dict[str, Query]:
 async def _run(path: Path, made: corpus.Corpus, viewer: Viewer, rounds: int) -> dict[str, object]:
     number = {text: n for n, text in enumerate(_QUERIES)}
 
-    async def embed(text: str) -> bytes:
+    async def embed(text: str, space: str) -> bytes:
         return made.query_vector(number[text] if text in number else _number(text)).astype("<f4").tobytes()
 
     opened = time.perf_counter()

@@ -154,7 +154,7 @@ async def open_home(path: Path, *, now: datetime = NOW) -> AsyncIterator[RecallH
     house = await open_small_house(path)
     embedded: list[str] = []
 
-    async def embed(text: str) -> bytes | None:
+    async def embed(text: str, space: str) -> bytes | None:
         embedded.append(text)
         return bag(text)
 

@@ -132,7 +132,7 @@ async def test_without_a_model_words_answer_and_the_answer_says_so(home: RecallH
     await home.see("A parcel on the mat")
     await home.ready()
 
-    async def missing(text: str) -> bytes | None:
+    async def missing(text: str, space: str) -> bytes | None:
         raise ModelMissing("embed-text")
 
     search = Search(home.house.db, home.index, embed=missing, place=Place(ZONE, lambda: int(NOW.timestamp() * 1e6)))
