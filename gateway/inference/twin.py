@@ -175,6 +175,15 @@ def _face(chance: random.Random) -> Json:
     return _vector(chance, 128)
 
 
+def _copy_vector(chance: random.Random) -> Json:
+    return _vector(chance, 64)
+
+
+def _overlap(_: random.Random) -> Json:
+    """Nothing is ever found in another picture: what differs between real ones is tested with real ones."""
+    return {"found": []}
+
+
 def _thumbnail(chance: random.Random) -> Json:
     return {"jpeg": b"\xff\xd8\xff\xe0" + chance.randbytes(64) + b"\xff\xd9"}
 
@@ -211,6 +220,8 @@ _ANSWERS: Mapping[str, Callable[[random.Random], Json]] = {
     "ocr": _ocr,
     "caption": _caption,
     "embed-image": _vector,
+    "copy-vector": _copy_vector,
+    "overlap": _overlap,
     "thumbnail": _thumbnail,
     "vad": _vad,
     "asr": _asr,
