@@ -86,6 +86,16 @@ class DuplicateKind(StrEnum):
     STATIC = "static"
 
 
+class PairVerdict(StrEnum):
+    """What a person says of a picture and the one it is said to repeat."""
+
+    SAME = "same"
+    APART = "apart"
+    """Not the same: neither is ever called a duplicate of the other again."""
+    WITHDRAWN = "withdrawn"
+    """Taken back: what the step claims counts again."""
+
+
 class Priority(StrEnum):
     """What goes first in the queue."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
+from gateway.duplicates import Duplicates, to_bin
 from gateway.entities import AiUsage, BlobRef, Capture, Change, Cursor, Memory, Privacy, Role, Viewer
 from gateway.errors import Forbidden, NotFound, Rejected
 from gateway.policy import Purpose, knows_device, may_change, visible
@@ -55,6 +56,8 @@ class Memories:
         self._clock = clock
         self.zone = zone
         """The home's IANA zone."""
+        self.duplicates = Duplicates(db, shelf=shelf, spool=spool, clock=clock)
+        """What people say of pictures that repeat each other."""
 
     async def get(self, viewer: Viewer, uid: str) -> Memory:
         """One memory. Raises NotFound."""
@@ -129,22 +132,13 @@ class Memories:
 
         def write(connection: Connection) -> None:
             capture = self._own(connection, viewer, uid)
-            edits.put_in_bin(connection, capture.id, at_us=self._clock())
-            heir = captures.promote(connection, capture.id, at_us=self._clock())
-            if heir is not None:
-                self._spool.requeue(connection, capture_id=heir, step="dedupe", at_us=self._clock())
+            to_bin(connection, self._spool, capture.id, at_us=self._clock())
 
         await self._db.write(write)
 
     async def restore(self, viewer: Viewer, uid: str) -> Memory:
         """Take it out of the bin. One that is not in it is simply returned. Raises NotFound."""
-
-        def write(connection: Connection) -> None:
-            memory = reading.by_uid(connection, uid, visible(viewer, Purpose.BIN))
-            if memory is not None:
-                edits.take_from_bin(connection, memory.capture.id, at_us=self._clock())
-
-        await self._db.write(write)
+        await self.duplicates.restore(viewer, [uid])
         return await self.get(viewer, uid)
 
     async def bin(self, viewer: Viewer, *, limit: int = 100) -> list[Memory]:
@@ -212,14 +206,11 @@ class Memories:
         return await self._decide(viewer, uid, [(what, tag) for what, tag in said if tag])
 
     async def keep_apart(self, viewer: Viewer, uid: str, *, apart: bool) -> Memory:
-        """It is not a copy, so it is looked at like any other; `apart=False` takes that back.
-
-        Raises NotFound, Forbidden.
+        """It is not a copy of the one it is folded behind, so it is looked at like any other; `apart=False` takes that
+        back. Raises NotFound, Forbidden.
         """
-        memory = await self._decide(viewer, uid, [("not-duplicate" if apart else "duplicate-again", "")])
-        if apart and any(note.skip_code == "folded" for note in memory.annotations):
-            await self.reprocess(viewer, uid, "dedupe")
-        return memory
+        await self.duplicates.keep_apart(viewer, uid, apart=apart)
+        return await self.get(viewer, uid)
 
     async def reprocess(self, viewer: Viewer, uid: str, step: str | None = None) -> None:
         """Do a step again, and what is made from it, before all else; None: every step.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from gateway.entities import Annotation, Capture, Stored
 from gateway.pipeline.step import Step
-from gateway.store import captures, jobs
+from gateway.store import captures, duplicates, jobs
 from gateway.store.captures import FOLDED_KINDS
 from gateway.store.db import Connection
 
@@ -21,9 +21,10 @@ _WHY = {
 def pass_over(connection: Connection, steps: Mapping[str, Step], capture: Capture, said: Stored) -> list[str]:
     """Within the transaction that says a picture is folded: keep the reason why what costs does not see it.
 
-    Returns those steps. What one of them said before stands.
+    Returns those steps. What one of them said before stands. What counts is what stands: a person may have said
+    otherwise than the step.
     """
-    copy = said.annotation.duplicate
+    copy = captures.duplicate_of(connection, capture.id) if said.step == duplicates.STEP else None
     if copy is None or copy.kind not in FOLDED_KINDS:
         return []
     costly = [step for step in steps.values() if step.key_frames_only and capture.kind in step.takes]

@@ -6,7 +6,7 @@ Reading for a person goes through `memory.py` and `policy.py`; what is here serv
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from gateway.entities import (
     Stored,
     TimeSource,
 )
-from gateway.store import changes
+from gateway.store import changes, duplicates
 from gateway.store.db import Connection, Row
 from gateway.store.keys import Keyring, unwrap
 
@@ -114,11 +114,13 @@ def previous_standing(connection: Connection, capture: Capture, *, limit: int) -
 
 
 def same_bytes(connection: Connection, capture: Capture) -> Capture | None:
-    """The earliest other capture of the same owner with the same bytes, taken in before this one."""
+    """The earliest other capture of the same owner with the same bytes, taken in before this one; of those that nobody
+    said are not the same.
+    """
     row = connection.execute(
         f"SELECT {COLUMNS} FROM {FROM} WHERE c.sha256 = ? AND c.owner = ? AND c.id < ? AND c.deleted_at_us IS NULL"
-        " ORDER BY c.id LIMIT 1",
-        (capture.sha256, capture.owner, capture.id),
+        " AND c.id NOT IN (SELECT value FROM json_each(?)) ORDER BY c.id LIMIT 1",
+        (capture.sha256, capture.owner, capture.id, _apart_from(connection, capture)),
     ).fetchone()
     return capture_from_row(connection, row) if row else None
 
@@ -126,14 +128,17 @@ def same_bytes(connection: Connection, capture: Capture) -> Capture | None:
 def alike(connection: Connection, capture: Capture, likeness: bytes, *, limit: int) -> list[Capture]:
     """Earlier pictures of the same owner, of other devices or uploaded, that share a 16-bit band of their hash.
 
-    By the pigeonhole principle that finds every hash within a distance of 3.
+    By the pigeonhole principle that finds every hash within a distance of 3. Those of which a person said that they
+    are not the same are left out.
     """
     found: dict[int, Capture] = {}
+    apart = _apart_from(connection, capture)
     for part in range(4):
         rows = connection.execute(
             f"SELECT {COLUMNS} FROM {FROM} JOIN likeness AS l ON l.capture = c.id"
-            " WHERE l.part = ? AND l.band = ? AND c.id < ? AND c.owner = ? AND c.deleted_at_us IS NULL LIMIT ?",
-            (part, int.from_bytes(likeness[2 * part : 2 * part + 2], "big"), capture.id, capture.owner, limit),
+            " WHERE l.part = ? AND l.band = ? AND c.id < ? AND c.owner = ? AND c.deleted_at_us IS NULL"
+            " AND c.id NOT IN (SELECT value FROM json_each(?)) LIMIT ?",
+            (part, int.from_bytes(likeness[2 * part : 2 * part + 2], "big"), capture.id, capture.owner, apart, limit),
         ).fetchall()
         found |= {row["id"]: capture_from_row(connection, row) for row in rows}
     return [found[key] for key in sorted(found)]
@@ -189,18 +194,8 @@ def put_annotation(connection: Connection, stored: Stored) -> None:
             "INSERT OR REPLACE INTO segment(capture, n, start_us, end_us) VALUES (?,?,?,?)",
             (stored.capture_id, n, start_us, end_us),
         )
-    connection.execute("DELETE FROM duplicate WHERE capture = ? AND step = ?", (stored.capture_id, stored.step))
-    if note.duplicate is not None:
-        connection.execute(
-            "INSERT INTO duplicate(capture, step, kind, of, evidence) VALUES (?,?,?,?,?)",
-            (
-                stored.capture_id,
-                stored.step,
-                note.duplicate.kind.value,
-                note.duplicate.of,
-                json.dumps(note.duplicate.evidence, separators=(",", ":")),
-            ),
-        )
+    if stored.step == duplicates.STEP:
+        duplicates.claim(connection, stored.capture_id, note.duplicate)
     if note.likeness is not None:
         connection.execute("DELETE FROM likeness WHERE capture = ?", (stored.capture_id,))
         connection.executemany(
@@ -266,7 +261,10 @@ def _insert(connection: Connection, stored: Stored, *, current: int = 1) -> int:
 
 
 def refresh(connection: Connection, capture_id: int) -> None:
-    """Work out what a capture says now, from what its steps found and what people decided: their words win."""
+    """Work out what a capture says now, from what its steps found and what people decided: their words win.
+
+    Whether it is folded follows what `duplicates` says stands.
+    """
     caption = source = text = transcript = ""
     tags: list[str] = []
     for note in notes(connection, capture_id):
@@ -277,7 +275,6 @@ def refresh(connection: Connection, capture_id: int) -> None:
         text = found.text or text
         transcript = found.transcript or transcript
         tags += [tag for tag in found.tags if tag not in tags]
-    apart = False
     for what, value, person in connection.execute(
         "SELECT d.what, d.value, p.name FROM decision AS d LEFT JOIN person AS p ON p.id = d.person"
         " WHERE d.capture = ? ORDER BY d.id",
@@ -291,12 +288,8 @@ def refresh(connection: Connection, capture_id: int) -> None:
             tags.append(value)
         elif what == "untag":
             tags = [tag for tag in tags if tag != value]
-        elif what == "not-duplicate":
-            apart = True
-        elif what == "duplicate-again":
-            apart = False
     copy = connection.execute("SELECT kind FROM duplicate WHERE capture = ?", (capture_id,)).fetchone()
-    folded = copy["kind"] if copy and not apart and copy["kind"] in FOLDED_KINDS else ""
+    folded = copy["kind"] if copy and copy["kind"] in FOLDED_KINDS else ""
     connection.execute(
         "INSERT OR REPLACE INTO understood(capture, caption, caption_source, text, transcript, tags, folded)"
         " VALUES (?,?,?,?,?,?,?)",
@@ -314,6 +307,10 @@ def decide(
     )
     refresh(connection, capture_id)
     touch(connection, capture_id, at_us=at_us)
+
+
+def _apart_from(connection: Connection, capture: Capture) -> str:
+    return json.dumps(sorted(duplicates.apart_from(connection, capture.id)))
 
 
 def touch(connection: Connection, capture_id: int, *, at_us: int) -> None:
@@ -349,31 +346,51 @@ def _stored(row: Row) -> Stored:
 
 
 def duplicate_of(connection: Connection, capture_id: int) -> Duplicate | None:
-    """The copy that a capture is, as the steps see it."""
+    """The one that a capture repeats, as it stands: what the step claims and people agree to."""
     row = connection.execute("SELECT kind, of, evidence FROM duplicate WHERE capture = ?", (capture_id,)).fetchone()
     return Duplicate(DuplicateKind(row["kind"]), row["of"], json.loads(row["evidence"])) if row else None
 
 
-def promote(connection: Connection, capture_id: int, *, at_us: int) -> int | None:
-    """When a picture goes that others are folded behind, its earliest copy takes its place; one that lies in the bin
-    only where there is no other, for it may be brought back.
+def settle(connection: Connection, capture_ids: Iterable[int], *, at_us: int) -> list[int]:
+    """Work out anew what these repeat, after a decision about them, and tell the log. Returns those that changed."""
+    changed = []
+    for capture_id in capture_ids:
+        before = duplicate_of(connection, capture_id)
+        duplicates.settle(connection, capture_id)
+        if duplicate_of(connection, capture_id) != before:
+            refresh(connection, capture_id)
+            changed.append(capture_id)
+        touch(connection, capture_id, at_us=at_us)
+    return changed
+
+
+def promote(connection: Connection, capture_id: int, *, at_us: int, heir: int | None = None) -> int | None:
+    """When a picture goes that others are folded behind, `heir` takes its place; None: its earliest copy, one that lies
+    in the bin only where there is no other, for it may be brought back.
 
     Returns that copy: it was passed over by what costs, so its steps are to be queued again. None: nothing was folded
     behind it.
     """
-    row = connection.execute(
-        "SELECT d.capture FROM duplicate AS d JOIN capture AS c ON c.id = d.capture"
-        " WHERE d.of = ? ORDER BY c.deleted_at_us IS NOT NULL, c.captured_at_us, c.id LIMIT 1",
-        (capture_id,),
-    ).fetchone()
-    if row is None:
-        return None
-    heir = int(row["capture"])
-    connection.execute("DELETE FROM duplicate WHERE capture = ?", (heir,))
-    connection.execute("UPDATE duplicate SET of = ? WHERE of = ?", (heir, capture_id))
-    refresh(connection, heir)
-    touch(connection, heir, at_us=at_us)
+    if heir is None:
+        row = connection.execute(
+            "SELECT d.capture FROM duplicate AS d JOIN capture AS c ON c.id = d.capture"
+            " WHERE d.of = ? ORDER BY c.deleted_at_us IS NOT NULL, c.captured_at_us, c.id LIMIT 1",
+            (capture_id,),
+        ).fetchone()
+        if row is None:
+            return None
+        heir = int(row["capture"])
+    for changed in duplicates.step_forward(connection, capture_id, heir):
+        refresh(connection, changed)
+        touch(connection, changed, at_us=at_us)
     return heir
+
+
+def come_back(connection: Connection, capture_id: int, *, at_us: int) -> None:
+    """It was taken from the bin: what repeated it before does so again, unless a person said otherwise meanwhile."""
+    for changed in duplicates.come_back(connection, capture_id):
+        refresh(connection, changed)
+        touch(connection, changed, at_us=at_us)
 
 
 def erase_deleted(connection: Connection, *, before_us: int) -> tuple[int, list[str]]:

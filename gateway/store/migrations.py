@@ -56,6 +56,17 @@ def _readings(db: Database) -> None:
     )
 
 
+@_steps(name="006_duplicate_decisions")
+def _duplicate_decisions(db: Database) -> None:
+    """What people say of pairs of pictures, and claims that do not stand for it.
+
+    Of what was kept apart as a whole before, the claim waits aside: the older decision still counts.
+    """
+    for statement in _DUPLICATES.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
 @_steps(name="008_spaces")
 def _spaces(db: Database) -> None:
     """Which space of vectors answers for a step, and which is filled to take its place (annotation.current = 2)."""
@@ -389,4 +400,39 @@ CREATE TABLE firmware(
   added_at_us INTEGER NOT NULL,
   PRIMARY KEY (board, version)
 ) STRICT
+"""
+
+_DUPLICATES = """
+CREATE TABLE duplicate_decision(
+  id INTEGER PRIMARY KEY,
+  one INTEGER NOT NULL REFERENCES capture(id) ON DELETE CASCADE,
+  other INTEGER NOT NULL REFERENCES capture(id) ON DELETE CASCADE,
+  front INTEGER NOT NULL,
+  what TEXT NOT NULL CHECK (what IN ('same','apart','withdrawn')),
+  kind TEXT NOT NULL,
+  evidence TEXT NOT NULL,
+  person TEXT NOT NULL,
+  at_us INTEGER NOT NULL,
+  CHECK (one < other AND front IN (one, other))
+) STRICT;
+CREATE INDEX duplicate_decision_pair ON duplicate_decision(one, other, id);
+CREATE INDEX duplicate_decision_other ON duplicate_decision(other);
+CREATE INDEX duplicate_decision_front ON duplicate_decision(front);
+
+CREATE TABLE duplicate_aside(
+  capture INTEGER NOT NULL REFERENCES capture(id) ON DELETE CASCADE,
+  step TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  of INTEGER NOT NULL REFERENCES capture(id) ON DELETE CASCADE,
+  evidence TEXT NOT NULL,
+  PRIMARY KEY (capture, of)
+) STRICT;
+CREATE INDEX duplicate_aside_of ON duplicate_aside(of);
+CREATE INDEX duplicate_kind ON duplicate(kind, of);
+
+INSERT INTO duplicate_aside(capture, step, kind, of, evidence)
+  SELECT d.capture, d.step, d.kind, d.of, d.evidence FROM duplicate AS d WHERE 'not-duplicate' =
+    (SELECT e.what FROM decision AS e WHERE e.capture = d.capture
+     AND e.what IN ('not-duplicate','duplicate-again') ORDER BY e.id DESC LIMIT 1);
+DELETE FROM duplicate WHERE capture IN (SELECT capture FROM duplicate_aside)
 """

@@ -34,10 +34,6 @@ _NOTES = (
     " FROM annotation AS a WHERE a.current = 1 AND a.capture IN (SELECT value FROM json_each(?))"
     " ORDER BY a.capture, a.id"
 )
-_APART = (
-    "SELECT capture, what FROM decision WHERE what IN ('not-duplicate', 'duplicate-again')"
-    " AND capture IN (SELECT value FROM json_each(?)) ORDER BY id"
-)
 NOT_FOUND = "there is no such memory, or it is not yours to see"
 
 
@@ -191,12 +187,11 @@ def _memories(connection: Connection, rows: Sequence[Row], seen: Sql, shelf: She
     cursor.row_factory = None
     for note in cursor.execute(_NOTES, (ids,)).fetchall():
         notes.setdefault(note[0], []).append(_stored(note))
-    apart = {row["capture"]: row["what"] == "not-duplicate" for row in connection.execute(_APART, (ids,)).fetchall()}
     originals = _uids(connection, [row["copy_of"] for row in rows if row["copy_of"] is not None], seen)
     made = []
     for row in rows:
         copy = None
-        if row["copy_kind"] is not None and not apart.get(row["id"], False):
+        if row["copy_kind"] is not None:
             copy = Duplicate(DuplicateKind(row["copy_kind"]), row["copy_of"], json.loads(row["copy_evidence"]))
         made.append(
             Memory(
