@@ -3,6 +3,8 @@
 .PHONY: help demo test check bench fault fuzz clean
 .DEFAULT_GOAL := help
 
+# Where it is set, each of the many processes of a test run would compile the whole program anew.
+unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 BIN := .venv/bin
 STATIC = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
