@@ -36,6 +36,7 @@ from gateway.jobs.bin import Bin
 from gateway.jobs.health import Watch, Watched
 from gateway.jobs.home_assistant import Doors, HomeAssistant
 from gateway.jobs.new_models import NewModels
+from gateway.jobs.reembed import Reembed
 from gateway.jobs.retention import Retention
 from gateway.memory import Memories
 from gateway.notify import notify, watchdog_s
@@ -112,6 +113,7 @@ class Gateway:
     dating: Dating
     index: Index
     runner: Runner
+    reembed: Reembed
     watch: Watch
     models: Models
     parts: Parts
@@ -123,6 +125,7 @@ class Gateway:
         if understand:
             tasks.keep("steps", self.runner.run)
             tasks.keep("warm", lambda: _warm(self.parts.workers))
+            tasks.keep("reembed", self.reembed.run)
         tasks.keep("index", self.index.follow)
         tasks.keep("dating", self.dating.run)
         tasks.keep("watch", self.watch.run)
@@ -169,7 +172,10 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         def lowest() -> Priority:
             return watch.lowest_priority()  # the watch looks at the runner, so it is made after it
 
-        runner = Runner(House(db, spool, shelf, workers, steps, now_us, lowest=lowest))
+        house = House(db, spool, shelf, workers, steps, now_us, lowest=lowest)
+        runner = Runner(house)
+        reembed = Reembed(house, index)
+        await reembed.settle()
         troubles: dict[str, str] = {}
         watched = Watched(
             db=db,
@@ -180,7 +186,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             memory_mb=settings.limits.memory_mb,
             temperature_c=settings.limits.temperature_c,
             now_us=now_us,
-            parts=lambda: _parts(ingest, index, cameras, troubles),
+            parts=lambda: [*_parts(ingest, index, cameras, troubles), *_new_models(reembed)],
             next_to_go=lambda: _next_to_go(retention),
         )
         watch = Watch(watched)
@@ -209,7 +215,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 now_us=now_us,
             ),
         )
-        yield Gateway(db, spool, gate, ingest, cameras, dating, index, runner, watch, models, parts, upkeep, troubles)
+        yield Gateway(
+            db, spool, gate, ingest, cameras, dating, index, runner, reembed, watch, models, parts, upkeep, troubles
+        )
 
 
 async def serve(settings: Settings, *, say: Callable[[str], None]) -> None:
@@ -304,6 +312,14 @@ def _parts(ingest: MqttIngest, index: Index, cameras: Cameras, troubles: dict[st
         found.append(Part("Search", "look", f"Complete, only slower: its index is made anew, {rebuilding:.0%} done."))
     found += [Part(name, "look", f"{name} failed and was started again ({code}).") for name, code in troubles.items()]
     return found
+
+
+def _new_models(reembed: Reembed) -> list[Part]:
+    """How far a new model is with reading everything again. No trouble, unless it is broken."""
+    said = {name: reembed.sentence(name) for name in reembed.house.steps}
+    states = {name: "look" if reembed.waits.get(name) == "model-broken" else "good" for name in said}
+    labels = {name: step.label for name, step in reembed.house.steps.items()}
+    return [Part(f"{labels[name]}, new model", states[name], said[name]) for name in said if said[name]]
 
 
 async def feed_watchdog(db: Database) -> None:

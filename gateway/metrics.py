@@ -30,6 +30,10 @@ index_lag = Gauge("hearthlog_index_lag_changes", "Changes an index has not follo
 index_rebuilds = Counter(
     "hearthlog_index_rebuilds", "Times an index was made anew", ["index", "why"], registry=REGISTRY
 )
+reembedding = Gauge(
+    "hearthlog_reembedding_memories", "Memories that a new model has not read again yet", ["step"], registry=REGISTRY
+)
+reembedded = Counter("hearthlog_reembeddings", "Times a new model took over", ["step"], registry=REGISTRY)
 search_seconds = Histogram("hearthlog_search_seconds", "One search", registry=REGISTRY, buckets=_SHORT)
 worker_restarts = Counter(
     "hearthlog_worker_restarts", "Worker processes that ended early", ["slot", "why"], registry=REGISTRY

@@ -90,6 +90,14 @@ def standing(connection: Connection, capture_id: int) -> tuple[set[str], set[str
     return settled, queued
 
 
+def any_ready(connection: Connection, *, now_us: int) -> bool:
+    """Whether anything waits that could be done now."""
+    row = connection.execute(
+        "SELECT 1 FROM job WHERE state = 'waiting' AND not_before_us <= ? LIMIT 1", (now_us,)
+    ).fetchone()
+    return row is not None
+
+
 def claim(
     connection: Connection, *, steps: Sequence[str], lowest: Priority, limit: int, lease: str, now_us: int
 ) -> list[Job]:
