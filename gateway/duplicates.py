@@ -50,6 +50,7 @@ class Group:
 class Groups:
     """One page of groups of a kind, those that arrived last first."""
 
+    kind: DuplicateKind
     items: tuple[Group, ...]
     next: str
     """Cursor of the next page; empty on the last."""
@@ -91,9 +92,10 @@ class Duplicates:
         self._clock = clock
 
     async def groups(
-        self, viewer: Viewer, kind: DuplicateKind, *, undecided: bool = True, cursor: str = "", limit: int = 20
+        self, viewer: Viewer, kind: DuplicateKind | None, *, undecided: bool = True, cursor: str = "", limit: int = 20
     ) -> Groups:
-        """Groups of a kind; `undecided`: without those that somebody has been through.
+        """Groups of a kind, None: of the first with something to decide; `undecided`: without those that somebody has
+        been through.
 
         Raises Rejected (`bad-cursor`).
         """
@@ -104,15 +106,11 @@ class Duplicates:
             if before == -1:
                 raise Rejected("this page cannot be found", code="bad-cursor", hint="Begin with the first page")
             wanted = min(max(limit, 1), 100)
-            rows = duplicates.groups(connection, seen, kind, undecided=undecided, before=before, limit=wanted + 1)
-            items = [self._group(connection, viewer, kind, row, shown=SHOWN) for row in rows[:wanted]]
-            return Groups(
-                items=tuple(items),
-                next=items[-1].front.capture.uid if len(rows) > wanted else "",
-                counts={
-                    each: duplicates.count_groups(connection, seen, each, at_most=COUNTED) for each in DuplicateKind
-                },
-            )
+            counts = {each: duplicates.count_groups(connection, seen, each, at_most=COUNTED) for each in DuplicateKind}
+            of = kind or next((each for each, n in counts.items() if n), DuplicateKind.EXACT)
+            rows = duplicates.groups(connection, seen, of, undecided=undecided, before=before, limit=wanted + 1)
+            items = tuple(self._group(connection, viewer, of, row, shown=SHOWN) for row in rows[:wanted])
+            return Groups(of, items, items[-1].front.capture.uid if len(rows) > wanted else "", counts)
 
         return await self._db.read(read)
 

@@ -14,6 +14,7 @@ from gateway.web import auth, sse
 from gateway.web.api import (
     cameras,
     devices,
+    duplicates,
     events,
     incoming,
     jobs,
@@ -40,6 +41,7 @@ ROUTES: tuple[Route, ...] = (
     *people.ROUTES,
     *memories.ROUTES,
     *media.ROUTES,
+    *duplicates.ROUTES,
     *search.ROUTES,
     *timeline.ROUTES,
     *pairing.ROUTES,
