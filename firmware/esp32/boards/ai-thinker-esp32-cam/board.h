@@ -26,6 +26,10 @@
 #define CARD_SPI 0
 #define MICROPHONE 0
 
+/* The camera has every pin of the first converter but the light's, and the second one stands still while Wi-Fi is on:
+ * this board cannot measure a battery. */
+#define BATTERY_PIN -1
+
 #define LIGHT 33
 #define LIGHT_FREE 1
 

@@ -32,6 +32,13 @@
 #define MICROPHONE_CLK 42
 #define MICROPHONE_DATA 41
 
+/* Nothing measures the battery as the board is sold. With two equal resistors (100 to 220 kΩ) from its plus to D0 and on
+ * to ground, build with BATTERY_PIN=1. D0 (GPIO 1) is of the first converter. */
+#ifndef BATTERY_PIN
+#define BATTERY_PIN -1
+#endif
+#define BATTERY_DIVIDER_PERMILLE 2000
+
 #define LIGHT 21 /* shared with the card's select line: not used while the card is, so there is none to show itself with */
 #define LIGHT_FREE 0
 

@@ -57,6 +57,7 @@ static void system_health(void *self, hl_health *health) {
     wifi_ap_record_t ap;
     (void)self;
     health->rssi_dbm = esp_wifi_sta_get_ap_info(&ap) == ESP_OK ? ap.rssi : 0;
+    health->battery_mv = hal_esp_battery_mv();
 }
 
 void hal_esp_system(hl_system *system) {

@@ -31,6 +31,9 @@ void hal_esp_stream_begin(hal_esp_stream *s, const char *host, int port, const u
 bool hal_esp_firmware(hl_firmware *firmware);
 void hal_esp_system(hl_system *system);
 
+/* The battery's voltage in millivolts; 0: this board does not measure it. */
+uint32_t hal_esp_battery_mv(void);
+
 /* The board's serial: its MAC address as text of 17 characters. */
 void hal_esp_serial(char text[18]);
 
