@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gateway.inference.board import Board
     from gateway.inference.fetch import Tell
     from gateway.inference.models import Installed
+    from gateway.store.spaces import Filled
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -31,11 +32,12 @@ def list_(as_json: bool) -> None:
     from gateway.config import load
     from gateway.inference.board import this_board
     from gateway.inference.models import Models
+    from gateway.store import spaces
 
-    here = this_board()
+    here, home = this_board(), load().home
     if not as_json:
         click.echo(f"This machine: {_of(here)}")
-    _print(Models(load().home).installed(), as_json)
+    _print(Models(home).installed(), as_json, spaces.look(home / "hearthlog.db"))
 
 
 @models.command()
@@ -193,12 +195,12 @@ def _of(board: Board) -> str:
     return f"{board.tier} ({board.name}, {board.processors} processors, {board.memory_mb:,} MB)"
 
 
-def _print(looks: Sequence[Installed], as_json: bool) -> None:
+def _print(looks: Sequence[Installed], as_json: bool, vectors: Sequence[Filled] = ()) -> None:
     from gateway.inference.board import this_board
 
     here = this_board()
     if as_json:
-        click.echo(json.dumps([_row(look, here) for look in looks], indent=2))
+        click.echo(json.dumps([_row(look, here, vectors) for look in looks], indent=2))
         return
     click.echo(f"{'model':<20} {'task':<12} {'state':<8} {'fits':<5} {'MB':>6}  licence")
     for look in looks:
@@ -208,9 +210,12 @@ def _print(looks: Sequence[Installed], as_json: bool) -> None:
         click.echo(f"{manifest.name:<20} {manifest.task:<12} {state} {size:>6}  {manifest.licence}")
         if look.reason:
             click.echo(f"  {look.reason}. hearthlog models pull {manifest.name}")
+        for each in vectors:
+            if manifest.space == (each.fills or each.answers):
+                click.echo(f"  {each.sentence}")
 
 
-def _row(look: Installed, here: Board) -> dict[str, object]:
+def _row(look: Installed, here: Board, vectors: Sequence[Filled]) -> dict[str, object]:
     manifest = look.manifest
     return {
         "name": manifest.name,
@@ -225,6 +230,10 @@ def _row(look: Installed, here: Board) -> dict[str, object]:
         "tiers": list(manifest.tiers),
         "fits": here.fits(manifest),
         "about": manifest.about,
+        "answers": any(each.answers == manifest.space for each in vectors),
+        "fills": next(
+            ({"done": each.done, "total": each.total} for each in vectors if each.fills == manifest.space), None
+        ),
     }
 
 

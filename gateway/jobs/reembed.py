@@ -108,9 +108,8 @@ class Reembed:
         found = self.filled.get(name)
         if found is None:
             return ""
-        done = f"{found.done:,} of {found.total:,} memories ({found.share:.0%})"
         because = f" {_BECAUSE[self.waits[name]]}" if self.waits.get(name) in _BECAUSE else ""
-        return f"{_model(found.fills)} has read {done}; {_model(found.answers)} answers until it is done.{because}"
+        return found.sentence + because
 
     async def _tend(self, name: str, task: str, found: Roles) -> bool:
         workers = self.house.workers
@@ -325,10 +324,6 @@ def _keep(connection: Connection, made: Sequence[tuple[int, Stored]]) -> int:
     """How many were kept: what changed since it was read is read again."""
     there = [(beside, each) for beside, each in made if captures.get(connection, each.capture_id) is not None]
     return sum(spaces.put(connection, each, beside=beside) for beside, each in there)
-
-
-def _model(space: str) -> str:
-    return space.partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,15 @@ before: those are on their way to 1.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.entities import Cursor, Stored
 from gateway.store import captures, changes
-from gateway.store.db import Connection
+from gateway.store.db import Connection, connect
 
 _STANDING = (
     "FROM embedding AS e JOIN annotation AS a ON a.id = e.annotation WHERE a.current = 1 AND a.step = :step"
@@ -44,6 +46,16 @@ class Filled:
     done: int
     total: int
     """Memories that have a vector in the space that answers."""
+
+    @property
+    def sentence(self) -> str:
+        """Which model is how far, and which one answers."""
+        old, new = (space.partition("@")[0] for space in (self.answers, self.fills))
+        if not new:
+            return f"{old} answers."
+        old, new = (old, new) if old != new else (self.answers, self.fills)
+        done = f"{self.done:,} of {self.total:,} memories ({self.share:.0%})"
+        return f"{new} has read {done}; {old} answers until it is done."
 
     @property
     def share(self) -> float:
@@ -178,6 +190,21 @@ def filled(connection: Connection, step: str) -> Filled | None:
     total = connection.execute(f"SELECT count(*) {_STANDING}", values).fetchone()[0]
     left = connection.execute(f"SELECT count(*) {_STANDING} AND {_NOT_FILLED}", values).fetchone()[0]
     return Filled(step, found.answers, found.fills, total - left, total)
+
+
+def look(path: Path) -> list[Filled]:
+    """Every step's spaces, for a command: read from the database's file whether or not a gateway runs. Empty where
+    there is none, or one that knows of no spaces yet. Where nothing is filled, `fills` is empty. Raises sqlite3.Error.
+    """
+    if not path.exists():
+        return []
+    with contextlib.closing(connect(path, read_only=True)) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'space'").fetchone() is None:
+            return []
+        return [
+            filled(connection, step) or Filled(step, found.answers, "", 0, 0)
+            for step, found in roles(connection).items()
+        ]
 
 
 def give_back(connection: Connection, *, pages: int) -> int:

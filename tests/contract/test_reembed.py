@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli import root
 from gateway.entities import Priority, Privacy, Role, Viewer
 from gateway.errors import WorkerFailed
 from gateway.store import captures, spaces
@@ -142,7 +146,7 @@ async def test_it_tells_how_far_it_is(home: Home) -> None:
     await home.understood()
     twin(home).install("embed-text", "2")
     await step(home, 2)
-    assert home.reembed.sentence("embed").startswith("twin-embed-text has read 8 of 16 memories (50%)")
+    assert home.reembed.sentence("embed").startswith("twin-embed-text@2/1 has read 8 of 16 memories (50%)")
     told = await home.house.db.read(lambda c: spaces.filled(c, "embed"))
     assert told is not None and (told.done, told.total, told.fills) == (8, 16, NEW)
 
@@ -208,3 +212,21 @@ async def test_the_room_of_the_old_vectors_is_given_back(home: Home, tmp_path: P
     await home.done()
     assert (await home.rows("PRAGMA freelist_count"))[0][0] == 0
     assert int(str((await home.rows("PRAGMA page_count"))[0][0])) <= int(str(before)) + 8
+
+
+async def test_commands_tell_which_answers_and_how_far_the_new_one_is(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*arguments: str) -> str:
+        return CliRunner().invoke(root, arguments, catch_exceptions=False).output
+
+    monkeypatch.setenv("HEARTHLOG_HOME", str(tmp_path))
+    twin(home).install("embed-text", "2")
+    await step(home, 1)
+    assert "twin-embed-text@2/1 has read 0 of 6 memories (0%)" in await asyncio.to_thread(run, "reindex", "--status")
+    (told,) = json.loads(await asyncio.to_thread(run, "reindex", "--status", "--json"))["items"]
+    assert told == {"step": "embed", "answers": OLD, "fills": NEW, "done": 0, "total": 6}
+    await home.done()
+    assert await asyncio.to_thread(run, "reindex", "--status") == "embed    twin-embed-text answers.\n"
+    monkeypatch.setenv("HEARTHLOG_HOME", str(tmp_path / "elsewhere"))
+    assert run("reindex", "--status") == "Nothing has vectors yet.\n"
