@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import io
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gateway.entities import BlobRef, Json, Priority, Provenance
+from gateway.entities import Annotation, BlobRef, Json, Kind, Priority, Provenance, Stored
 from gateway.errors import ModelBroken
 from gateway.inference.workers import Reply
 from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.runner import House, Runner
-from gateway.pipeline.step import fingerprint
+from gateway.pipeline.step import Context, fingerprint
 from gateway.store import jobs
 from gateway.testing import TwinWorkers
 from tests.unit.conftest import open_small_house
@@ -37,17 +39,18 @@ class _Captioner(TwinWorkers):
         *,
         params: Json | None = None,
         priority: Priority = Priority.BACKLOG,
+        space: str = "",
     ) -> Reply:
         if task != "caption":
-            return await super().run(task, blob, params=params or {}, priority=priority)
+            return await super().run(task, blob, params=params or {}, priority=priority, space=space)
         assert blob is not None
         self.asked.append((task, priority))
         if isinstance(self.answer, ModelBroken):
             raise self.answer
         return Reply(data=self.answer, provenance=self.provenance(task), took_ms=1.0)
 
-    def provenance(self, task: str) -> Provenance:
-        return Provenance("vit-gpt2", "r1", "p1") if task == "caption" else super().provenance(task)
+    def provenance(self, task: str, *, space: str = "") -> Provenance:
+        return Provenance("vit-gpt2", "r1", "p1") if task == "caption" else super().provenance(task, space=space)
 
 
 def picture() -> bytes:
@@ -84,9 +87,34 @@ async def captioned(folder: Path, workers: TwinWorkers) -> tuple[str, str, str]:
         return str(caption), str(source), str(model)
 
 
+async def data_of(answer: Json | ModelBroken, *, lines: list[Json]) -> Annotation:
+    """The step alone, beside an answer of the reader of print."""
+    read = Stored(1, "ocr", 1, "f", 0, 0.0, Annotation(data={"lines": lines}), "", "", "")
+    where: Any = None  # Any: no database is asked
+    context = Context(where, _Captioner(answer), {"ocr": read}, Priority.BACKLOG)
+    capture: Any = SimpleNamespace(kind=Kind.IMAGE, blob=BlobRef("", b"", b"", 0, ""))  # Any: as much as it reads
+    return await find_steps()["caption"].run(capture, context)
+
+
+async def test_what_was_read_is_quoted_after_a_captioner_s_sentence() -> None:
+    found = await data_of(ANSWER, lines=[{"text": "12 ALDER LANE", "score": 0.9}])
+    assert found.caption == "A dog beside a bicycle. It reads “12 ALDER LANE”."
+    assert (found.data["says"], found.provenance.model) == (["pixels", "print"], "vit-gpt2")
+
+
+async def test_why_a_captioner_is_silent_can_be_seen() -> None:
+    silent = await data_of({**ANSWER, "caption": "", "stopped": "abstained"}, lines=[])
+    assert silent.data["captioner"] == "vit-gpt2 does not know this place"
+    slow = await data_of({**ANSWER, "stopped": "time"}, lines=[])
+    assert slow.data["captioner"] == "vit-gpt2 took too long"
+    assert "captioner" not in (await data_of(ModelBroken("broken"), lines=[])).data
+
+
 async def test_a_caption_names_the_model_that_said_it(tmp_path: Path) -> None:
     found = await captioned(tmp_path, _Captioner(ANSWER))
-    assert found == ("A dog beside a bicycle.", "model:vit-gpt2", "vit-gpt2")
+    caption, *named = found
+    assert caption.startswith("A dog beside a bicycle. It reads “")
+    assert named == ["model:vit-gpt2", "vit-gpt2"]
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 Objects (sure boxes, counted), what the picture is mostly of, printed words, a fault of the picture, the light. A label
 of the classifier that a found object covers (a "tabby" beside a "cat") is left out by its hypernym, and so is what is
 uncertain. A generative captioner takes this one's place when its model is there and has something to say: its sentence
-names the model. A picture with a fault is never shown to it.
+names the model, and what was read in the picture is quoted after it. A picture with a fault is never shown to it.
 
 `data`: says (`objects`, `print`, `label`, `sound`, `light`, `pixels`: which kinds of evidence it used); of a captioner
-also confidence (0..1) and stopped (`end`, `length`: cut there).
+also confidence (0..1) and stopped (`end`, `length`: cut there). Where one was asked and this one stands all the same,
+captioner says why, for people.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight"
 _PLURALS = {"person": "people", "knife": "knives", "mouse": "mice", "sheep": "sheep", "scissors": "scissors"}
 _MASS = frozenset({"scissors", "sheep"})
 _LIGHT = {"night": "at night", "dim": "in dim light", "bright": "in bright light", "day": ""}
+_READS = " It reads “{}”."
+_SILENT = {"time": "took too long", "abstained": "does not know this place"}
+"""Why a captioner's answer is not used, by how it stopped."""
 _FAULTS = {
     "covered": "The camera sees next to nothing: it may be covered.",
     "overexposed": "A picture with far too much light.",
@@ -42,8 +46,9 @@ async def run(capture: Capture, ctx: Context) -> Annotation:
     quality = ctx.said("quality") or {}
     if quality.get("fault") in _FAULTS:
         return Annotation(caption=_FAULTS[quality["fault"]], data={"says": ["light"]})
-    generated = await _generated(capture, ctx)
-    if generated is not None:
+    words = _print(ctx.said("ocr"))
+    generated = await _generated(capture, ctx, words)
+    if isinstance(generated, Annotation):
         return generated
     boxes = [box for box in (ctx.said("detect") or {}).get("boxes", []) if box["score"] >= OBJECT]
     counts = Counter(box["label"] for box in boxes)
@@ -54,28 +59,32 @@ async def run(capture: Capture, ctx: Context) -> Annotation:
             things.append(_article(label["label"]))
             says.append("label")
             break
-    words = _print(ctx.said("ocr"))
     if words:
         says.append("print")
     light = _LIGHT.get(str(quality.get("light", "")), "")
-    return Annotation(caption=_sentence(things, words, light), data={"says": [*says, "light"]})
+    why = {"captioner": generated} if generated else {}
+    return Annotation(caption=_sentence(things, words, light), data={"says": [*says, "light"], **why})
 
 
-async def _generated(capture: Capture, ctx: Context) -> Annotation | None:
-    """A captioner's sentence. None without a captioner or an original to show it, or when it says nothing or did not
-    come to an end in its time."""
+async def _generated(capture: Capture, ctx: Context, words: str) -> Annotation | str:
+    """A captioner's sentence, and the words that were read. Otherwise why there is none: it does not know what it sees,
+    has nothing to say, or did not come to an end in its time; empty without a captioner or an original to show it."""
     if capture.blob is None:
-        return None
+        return ""
     try:
         answer = await ctx.infer("caption", capture)
     except (ModelMissing, ModelBroken):
-        return None  # what is composed does not need it
+        return ""  # what is composed does not need it
     sentence = " ".join(str(answer["caption"]).split())[:MAX_GENERATED].rstrip(" .")
     if not sentence or answer["stopped"] == "time":
-        return None
+        return f"{ctx.provenance().model} {_SILENT.get(str(answer['stopped']), 'has nothing to say of it')}"
     return Annotation(
-        caption=f"{sentence[0].upper()}{sentence[1:]}.",
-        data={"says": ["pixels"], "confidence": answer["confidence"], "stopped": answer["stopped"]},
+        caption=f"{sentence[0].upper()}{sentence[1:]}.{_READS.format(words) if words else ''}",
+        data={
+            "says": ["pixels", "print"] if words else ["pixels"],
+            "confidence": answer["confidence"],
+            "stopped": answer["stopped"],
+        },
         provenance=ctx.provenance(),
     )
 
@@ -94,7 +103,7 @@ def _sentence(things: list[str], words: str, light: str) -> str:
     if things:
         first = _joined(things)
         first = first[0].upper() + first[1:] + (f", {light}" if light else "")
-        return f"{first}. It reads “{words}”." if words else f"{first}."
+        return f"{first}.{_READS.format(words)}" if words else f"{first}."
     if words:
         return f"Printed words{f', {light}' if light else ''}: “{words}”."
     return {

@@ -226,7 +226,8 @@ def _used(each: Stored, memory: Memory) -> str:
         kind = memory.capture.media_type.rpartition("/")[2].upper()
         return f"{kind}, {memory.capture.width_px} × {memory.capture.height_px}"
     model = each.annotation.provenance.model
-    return model or "rules, no model"
+    silent = str(each.annotation.data.get("captioner", ""))
+    return model or (f"rules; {silent}" if silent else "rules, no model")
 
 
 _WHAT = {
