@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from gateway.entities import Json
-from gateway.inference import quantise
+from gateway.inference import faces, quantise
 from gateway.inference.build import PROBES, encoded, minilm_fp32
-from gateway.inference.families import mobilefacenet, yolox
+from gateway.inference.families import yolox
 from gateway.inference.family import Options
 from gateway.inference.manifest import Manifest, read_manifests
 from gateway.inference.quantise import Feeds, Outcome
@@ -90,7 +90,7 @@ def _faces(manifest: Manifest, mirror: Path, pictures: Sequence[Image.Image], sc
     """On squares of the pictures, several of each: what is measured is the arithmetic, not who is in them."""
     assert manifest.gate is not None
     exact, small = mirror / manifest.files[0].name, scratch / "faces.onnx"
-    side = mobilefacenet.SIDE_PX
+    side = faces.SIDE_PX
     feeds: list[Feeds] = []
     chance = np.random.default_rng(0)
     for picture in pictures:

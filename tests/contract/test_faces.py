@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageOps
 
 from gateway.entities import BlobRef, Json
 from gateway.errors import ModelBroken, Rejected
-from gateway.inference.families import mobilefacenet, yunet
+from gateway.inference import faces
+from gateway.inference.families import mobilefacenet, sface, yunet
 from gateway.inference.family import Options, Request, Runner
 from gateway.inference.fetch import pull
 from gateway.inference.manifest import manifests_folder, read_manifest
@@ -59,7 +62,7 @@ def faces_in(find: Runner, blob: BlobRef) -> list[Json]:
 def vector_of(embed: Runner, blob: BlobRef, face: Json) -> np.ndarray:
     data = embed(Request(blob, {"points": face["points"]}))
     vector = np.frombuffer(data["vector"], "<f4")
-    assert len(vector) == data["dim"] == mobilefacenet.DIM
+    assert len(vector) == data["dim"] == faces.DIM
     assert abs(float(np.linalg.norm(vector)) - 1) < 1e-5
     return vector
 
@@ -135,24 +138,24 @@ def test_a_similarity_is_recovered_from_its_points(seed: int) -> None:
     angle, scale = chance.uniform(-3, 3), chance.uniform(0.1, 9)
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     shift = chance.uniform(-500, 500, 2)
-    points = np.array(mobilefacenet.TEMPLATE)
-    found = mobilefacenet.similarity(points @ turn.T + shift, points)
+    points = np.array(faces.TEMPLATE)
+    found = faces.similarity(points @ turn.T + shift, points)
     back = np.linalg.inv(np.vstack([found, [0, 0, 1]]))
     assert np.allclose(back[:2], np.column_stack([turn, shift]), atol=1e-6)
-    mirrored = mobilefacenet.similarity(points * (-1, 1), points)
+    mirrored = faces.similarity(points * (-1, 1), points)
     assert np.linalg.det(mirrored[:, :2]) > 0  # a face is never mirrored into its place
 
 
 def test_alignment_puts_the_points_where_the_template_has_them() -> None:
-    points = (np.array(mobilefacenet.TEMPLATE) - 56) @ np.array([[2.4, 1.8], [-1.8, 2.4]]) + (300, 240)
+    points = (np.array(faces.TEMPLATE) - 56) @ np.array([[2.4, 1.8], [-1.8, 2.4]]) + (300, 240)
     image = Image.new("L", (640, 480))
     for x, y in points:
         for dx in range(-6, 7):
             for dy in range(-6, 7):
                 if dx * dx + dy * dy <= 30:
                     image.putpixel((round(x) + dx, round(y) + dy), 255)
-    face = np.asarray(mobilefacenet.aligned(image.convert("RGB"), points))[:, :, 0].astype(float)
-    for x, y in mobilefacenet.TEMPLATE:
+    face = np.asarray(faces.aligned(image.convert("RGB"), points))[:, :, 0].astype(float)
+    for x, y in faces.TEMPLATE:
         column, row = round(x), round(y)
         patch = face[row - 5 : row + 6, column - 5 : column + 6]
         rows, columns = np.mgrid[row - 5 : row + 6, column - 5 : column + 6]
@@ -180,6 +183,69 @@ def test_points_that_span_no_face_are_refused(embed: Runner, seal: Callable[[byt
     assert refused.value.code in ("bad-points", "bad-params")
 
 
+def contract_model(path: Path, *, takes: str = "data", dim: int = 128) -> Path:
+    """A graph that takes and gives what SFace does, with weights by chance."""
+    chance = np.random.default_rng(3)
+    weights = {
+        "middle": np.array(127.5, np.float32),
+        "scale": np.array(1 / 128, np.float32),
+        "weight": chance.normal(0, 0.1, (3 * 14 * 14, dim)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Sub", [takes, "middle"], ["a"]),
+        helper.make_node("Mul", ["a", "scale"], ["b"]),
+        helper.make_node("AveragePool", ["b"], ["c"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("Flatten", ["c"], ["d"]),
+        helper.make_node("MatMul", ["d", "weight"], ["fc1"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "contract",
+        [helper.make_tensor_value_info(takes, TensorProto.FLOAT, [1, 3, 112, 112])],
+        [helper.make_tensor_value_info("fc1", TensorProto.FLOAT, [1, dim])],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+def test_sface_aligns_and_reads_a_face_as_the_reference_implementation(
+    find: Runner, seal: Callable[[bytes], BlobRef], media: Path, tmp_path: Path
+) -> None:
+    """OpenCV's own reader of SFace, with the same graph on the same pixels and points."""
+    import cv2
+
+    path = contract_model(tmp_path / "face_recognition_sface_2021dec.onnx")
+    theirs = cv2.FaceRecognizerSF.create(str(path), "")
+    ours = sface.load({path.name: path}, Options(1, {}))
+    for name in WITH_A_FACE:
+        with Image.open(media / name) as opened:
+            image = opened.convert("RGB")
+        blob = seal(png(image))
+        (face,) = faces_in(find, blob)
+        points = np.array(face["points"]) * image.size
+        pixels = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+        row = np.concatenate([np.zeros(4), points.ravel(), [1.0]]).astype(np.float32)
+        crop = theirs.alignCrop(pixels, row)
+        laid = np.asarray(faces.aligned(image, points))[:, :, ::-1]
+        assert np.abs(laid.astype(float) - crop).mean() < 3.0, name  # resampled once more where a face is large
+        own = vector_of(ours, blob, face)
+        same = theirs.feature(np.ascontiguousarray(laid))[0]  # of our own crop: what follows is to be equal
+        assert float(own @ same / np.linalg.norm(same)) > 0.999999, name
+        whole = theirs.feature(crop)[0]
+        assert float(own @ whole / np.linalg.norm(whole)) > 0.999, name
+
+
+def test_a_face_model_of_another_shape_is_refused(tmp_path: Path, seal: Callable[[bytes], BlobRef]) -> None:
+    path = contract_model(tmp_path / "other.onnx", takes="image")
+    with pytest.raises(ModelBroken, match="something else"):
+        sface.load({path.name: path}, Options(1, {}))
+    path = contract_model(tmp_path / "wide.onnx", dim=256)
+    upright = [[x / 112, y / 112] for x, y in faces.TEMPLATE]
+    with pytest.raises(ModelBroken, match="size"):
+        sface.load({path.name: path}, Options(1, {}))(Request(seal(house.picture()), {"points": upright}))
+
+
 def test_another_graph_is_not_taken_for_a_face_detector(models_mirror: Path, seal: Callable[[bytes], BlobRef]) -> None:
     with pytest.raises(ModelBroken):
         yunet.load({"a": models_mirror / DETECTOR, "b": models_mirror / DETECTOR}, Options(1, {}))
@@ -189,14 +255,14 @@ def test_another_graph_is_not_taken_for_a_face_detector(models_mirror: Path, sea
 
 async def test_faces_go_through_the_workers(tmp_path: Path, models_mirror: Path, media: Path) -> None:
     models = Models(tmp_path)
-    for task in ("detect-faces", "embed-face"):
-        (look,) = await pull(models, task, mirror=models_mirror)
+    for name in ("yunet", "mobilefacenet"):
+        (look,) = await pull(models, name, mirror=models_mirror)
         assert look.state is State.READY
     blob = house.sealed(tmp_path, (media / WITH_A_FACE[0]).read_bytes())
     async with open_workers(models) as workers:
-        faces = await workers.run("detect-faces", blob)
-        assert faces.provenance.model == "yunet"
-        (face,) = faces.data["faces"]
+        seen = await workers.run("detect-faces", blob)
+        assert seen.provenance.model == "yunet"
+        (face,) = seen.data["faces"]
         reply = await workers.run("embed-face", blob, params={"points": face["points"]})
         assert len(reply.data["vector"]) == 4 * reply.data["dim"]
         with pytest.raises(Rejected):
