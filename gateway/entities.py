@@ -244,6 +244,8 @@ class Annotation:
     duplicate: Duplicate | None = None
     likeness: bytes | None = None
     """64-bit hash of a picture that stands by itself, by which later copies of it are found."""
+    copy_vector: Embedding | None = None
+    """The same by how it looks: for copies alone, never for search."""
     segments: tuple[tuple[int, int], ...] = ()
     """(start_us, end_us) of segments this step cut; empty: the capture's own."""
 

@@ -31,6 +31,8 @@ _CELL_PX = 8
 _LEAST_CELLS = 24
 _CELL, _SOLID = 5.0, 5.0
 """Luma by which a cell, and a spot, differ."""
+_TIMES, _MOST_USUAL = 2.5, 15.0
+"""… or so many times what is usual in these two, up to so much."""
 _CONTRAST = 45.0
 """Deviation of the light of an ordinary picture."""
 
@@ -153,7 +155,9 @@ def _difference(base: Floats, moved: Floats, inside: Mask, known: _Known) -> Ove
     # What is told of a picture with little contrast tells as much.
     least = min(1.0, max(0.2, float(base[inside].std()) / _CONTRAST))
     mean = np.abs(cells(left)) / np.maximum(weight, 0.1) / least
-    differs = whole & (mean > _CELL)
+    # A poor save leaves something everywhere; a thing that came or went is told against that.
+    usual = min(_MOST_USUAL, _TIMES * float(np.quantile(np.abs(left[inside]), 0.7)) / least)
+    differs = whole & (mean > max(_CELL, usual))
     b, m = base[inside], moved[inside]
     area = float(inside.sum())
     return Overlap(
@@ -167,7 +171,7 @@ def _difference(base: Floats, moved: Floats, inside: Mask, known: _Known) -> Ove
         worst=float(mean[whole].max()),
         changed=float(differs.sum() / whole.sum()),
         patch=float(_largest(differs) / whole.sum()),
-        solid=_solid(left / least, rough / least) / area,
+        solid=_solid(left / least, np.maximum(rough / least, max(_SOLID, usual))) / area,
         turned=known.turned,
         mirrored=known.mirrored,
     )
@@ -200,11 +204,10 @@ def _ranked(picture: Floats, *, lowest: bool) -> Floats:
     return down
 
 
-def _solid(left: Floats, rough: Floats) -> float:
-    """Pixels in whose whole neighbourhood of 5 × 5 the one picture is evenly brighter, or darker."""
-    even = np.maximum(rough, _SOLID)
+def _solid(left: Floats, least: Floats) -> float:
+    """Pixels in whose whole neighbourhood of 5 × 5 the one picture is brighter by `least`, or darker."""
     count = 0
-    for mask in (left > even, left < -even):
+    for mask in (left > least, left < -least):
         if mask.any():
             across = mask[:, :-4] & mask[:, 1:-3] & mask[:, 2:-2] & mask[:, 3:-1] & mask[:, 4:]
             count += int((across[:-4] & across[1:-3] & across[2:-2] & across[3:-1] & across[4:]).sum())

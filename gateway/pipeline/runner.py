@@ -131,7 +131,7 @@ class Runner:
         if standing is not None and standing.fingerprint == mark and job.priority is not Priority.PERSON:
             await house.spool.done(job, capture.kind, None)
             return
-        context = Context(house.db, house.workers, notes, job.priority)
+        context = Context(house.db, house.workers, notes, job.priority, shelf=house.shelf)
         skip: Skip | None = None
         note = Annotation()
         try:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from gateway.entities import Annotation, Capture, Json, Kind, Priority, Provenance, Stored
+from gateway.entities import Annotation, Capture, Embedding, Json, Kind, Priority, Provenance, Stored
 from gateway.errors import ModelBroken, ModelMissing, Skip
 from gateway.inference.workers import Workers
-from gateway.store import captures
+from gateway.store import captures, copies, duplicates
+from gateway.store.captures import Shelf
 from gateway.store.db import Connection, Database
 
 _ALIKE = 64
 """Candidates for a copy, for each band of the hash."""
+_NEAR = 4
+"""Candidates by the copy vector: each is then laid over the picture, which costs."""
 
 Run: TypeAlias = Callable[["Capture", "Context"], Awaitable[Annotation]]
 
@@ -61,6 +64,8 @@ class Context:
     """Models that answered so far; the first is the one the annotation names."""
     spent_ms: list[float] = field(default_factory=list)
     """What each of them took, waiting not counted."""
+    shelf: Shelf | None = None
+    """Where earlier pictures lie; without it only what was written down of them can be compared."""
 
     async def infer(self, task: str, capture: Capture, params: Json | None = None) -> Json:
         """Ask a model about the capture's blob. Raises ModelMissing, Unreadable, WorkerFailed, NotFound; Skip when
@@ -97,6 +102,15 @@ class Context:
         """Earlier pictures of the same owner whose 64-bit hash shares at least one 16-bit band with `likeness`."""
         return await self.db.read(lambda c: _with_notes(c, captures.alike(c, capture, likeness, limit=_ALIKE)))
 
+    async def near(self, capture: Capture, vector: Embedding | None, *, also: Sequence[int]) -> list[Capture]:
+        """Earlier pictures of the same owner with their originals: those of `also`, then those whose copy vectors are
+        nearest, the nearest first. Those are left out of which a person said that they are not the same."""
+        shelf = self.shelf
+        if shelf is None:
+            return []
+        found = await self.db.read(lambda c: _near(c, capture, vector, shelf, also=also))
+        return [each for each in found if each.blob is not None]
+
     def provenance(self) -> Provenance:
         """The model to name beside the annotation; empty where none was asked."""
         return next((used for used in self.used if used.model), Provenance())
@@ -116,6 +130,17 @@ def fingerprint(step: Step, workers: Workers, notes: Mapping[str, Stored]) -> st
             parts.append(f"{task}:{model.model}@{model.revision}/{model.preprocessing}")
     parts += [f"{name}={notes[name].fingerprint}" for name in step.after if name in notes]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def _near(
+    connection: Connection, capture: Capture, vector: Embedding | None, shelf: Shelf, *, also: Sequence[int]
+) -> list[Capture]:
+    ids = list(also)
+    if vector is not None:
+        apart = duplicates.apart_from(connection, capture.id)
+        ids += [number for _, number in copies.near(connection, capture, vector, apart=apart, limit=_NEAR)]
+    found = [captures.get(connection, number, shelf) for number in dict.fromkeys(ids)]
+    return [each for each in found if each is not None]
 
 
 def _with_notes(connection: Connection, found: Iterable[Capture]) -> list[Before]:

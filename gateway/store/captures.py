@@ -26,7 +26,7 @@ from gateway.entities import (
     Stored,
     TimeSource,
 )
-from gateway.store import changes, duplicates
+from gateway.store import changes, copies, duplicates
 from gateway.store.db import Connection, Row
 from gateway.store.keys import Keyring, unwrap
 
@@ -196,6 +196,8 @@ def put_annotation(connection: Connection, stored: Stored) -> None:
         )
     if stored.step == duplicates.STEP:
         duplicates.claim(connection, stored.capture_id, note.duplicate)
+    if note.copy_vector is not None:
+        copies.put(connection, stored.capture_id, note.copy_vector)
     if note.likeness is not None:
         connection.execute("DELETE FROM likeness WHERE capture = ?", (stored.capture_id,))
         connection.executemany(

@@ -14,7 +14,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from gateway.entities import BlobRef, Json
-from gateway.inference.families import pixels
+from gateway.inference.families import hearth_copy, pixels
 from gateway.inference.family import Options, Request
+from gateway.inference.manifest import manifests_folder
+from gateway.inference.overlap import Looked, looked, overlap
+from gateway.inference.pictures import decode_picture
+from gateway.inference.runtime import OnnxModel
 from gateway.pipeline.steps import dedupe
 from gateway.store.blobs import BlobFolder
 from tests.bench.copy_suite import Suite, suite
@@ -33,8 +37,8 @@ from tests.bench.result import Result
 
 PRECISION = 0.99
 RECALL = 0.60
-_FAR_BITS = 20
-"""Beyond it the grids are not compared: no picture with so distant a hash is ever called a copy."""
+_NEAREST = 4
+"""Pictures by the copy vector that are laid over the query, as `dedupe` asks for."""
 _NEVER = -np.inf
 _MARKS = (0.0, -2.0, -4.0, -6.0, -10.0)
 """Of hashes: minus the bits that differ. imagededup's published pHash is at ten."""
@@ -82,9 +86,9 @@ def run(*, quick: bool) -> Result:
     with _product() as product:
         described = [product.describe(body) for body in found.gallery]
         folded = _folded(found, described)
-        rows = {each.name: _compared(each, found) for each in (product, IMAGEHASH)}
+        rows = {each.name: _compared(each, found) for each in (product, IMAGEHASH, NEAREST_HASH)}
     print(_by_axes(found, rows))
-    ours, theirs = (row.precise for row in rows.values())
+    ours, theirs, _ = (row.precise for row in rows.values())
     ours_own = rows[product.name].own
     wrong = ", ".join(f"{count} of {of} {name}" for name, (count, of) in folded.items())
     hard = sum(each.of is None for each in found.queries)
@@ -136,7 +140,13 @@ def _lowest(table: Scores, right: npt.NDArray[np.bool_]) -> float:
 
 def _compared(contender: Contender, found: Suite) -> Row:
     gallery = [contender.describe(body) for body in found.gallery]
-    table = np.stack([contender.scores(contender.describe(each.body), gallery) for each in found.queries])
+    rows = []
+    for each in found.queries:
+        others = [place for place in range(len(gallery)) if place != each.itself]
+        row: Scores = np.full(len(gallery), _NEVER)
+        row[others] = contender.scores(contender.describe(each.body), [gallery[place] for place in others])
+        rows.append(row)
+    table = np.stack(rows)
     own = None if contender.own_limit is None else measure(found, table, limit=contender.own_limit)
     return Row(measure(found, table), own, tuple(measure(found, table, limit=mark) for mark in contender.marks))
 
@@ -152,41 +162,80 @@ def _phash(body: bytes) -> str:
         return str(imagehash.phash(opened))
 
 
+def _nearest(one: str, others: Sequence[str]) -> Scores:
+    """As the product does: the nearest alone is named."""
+    scores = _hash_scores(one, others)
+    return np.where(np.arange(len(scores)) == scores.argmax(), scores, _NEVER)
+
+
 IMAGEHASH = Contender("imagehash pHash", _phash, _hash_scores, marks=_MARKS)
+NEAREST_HASH = replace(IMAGEHASH, name="its nearest alone", scores=_nearest)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the product knows of a picture, or works out again from its original."""
+
+    measured: Json
+    """As the step `quality` keeps it: phash and grid."""
+    vector: npt.NDArray[np.float32]
+    seen: Looked
 
 
 @contextmanager
 def _product() -> Iterator[Contender]:
-    """What `dedupe` goes by for pictures that people bring: pHash and the grid, as the product measures them."""
+    """What `dedupe` goes by for pictures that people bring: hash and vector name a few, the pixels decide, and at most
+    one is named, the one with the least doubt. No times and no devices: the suite's pictures have none."""
     look = pixels.load({}, Options(1, {}))
+    model = OnnxModel(manifests_folder() / "hearth-copy.onnx", threads=1)
     in_memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=in_memory if in_memory.is_dir() else None) as scratch:
         blobs = BlobFolder(Path(scratch))
 
-        def describe(body: bytes) -> Json:
+        def describe(body: bytes) -> Described:
             sha256 = hashlib.sha256(body).digest()
             kept = blobs.put(body, owner_key=b"k" * 32, sha256=sha256)
             path = str(blobs.root / kept.name)
             blob = BlobRef(path=path, key=kept.key, sha256=sha256, body_bytes=len(body), media_type="image/jpeg")
             seen = look(Request(blob, {}))
-            return {"phash": seen["phash"], "grid": base64.b64encode(seen["grid"]).decode()}
+            measured = {"phash": seen["phash"], "grid": base64.b64encode(seen["grid"]).decode()}
+            image = decode_picture(body).image
+            return Described(measured, hearth_copy.described(model, image), looked(image))
 
-        def scores(one: Json, others: Sequence[Json]) -> Scores:
-            found = _hash_scores(str(one["phash"]), [str(other["phash"]) for other in others])
-            for place in np.flatnonzero(found >= -_FAR_BITS).tolist():
-                change = dedupe.changed(dedupe.grid_of(others[place]), dedupe.grid_of(one), {}, {})
-                if change.cells > dedupe.EDITED_CELLS:
-                    found[place] = _NEVER
-            return np.where(found >= -_FAR_BITS, found, _NEVER)
-
-        yield Contender("dedupe (pHash + grid)", describe, scores, own_limit=-float(dedupe.PHASH_BITS), marks=_MARKS)
+        yield Contender("dedupe", describe, _judged, own_limit=-dedupe.MOST_DOUBT)
 
 
-def _folded(found: Suite, described: Sequence[Json]) -> dict[str, tuple[int, int]]:
+def _judged(one: Described, others: Sequence[Described]) -> Scores:
+    """Minus the doubt for the one that is named, -inf for all others."""
+    own = str(one.measured["phash"])
+    banded = [place for place, other in enumerate(others) if _share_a_band(own, str(other.measured["phash"]))]
+    hashed = [banded[at] for at in dedupe.nearest_by_hash(own, [str(others[at].measured["phash"]) for at in banded])]
+    alike = np.stack([other.vector for other in others]) @ one.vector
+    nearest = [int(place) for place in np.argsort(-alike, kind="stable")[:_NEAREST]]
+    doubts: dict[int, float] = {}
+    for place in dict.fromkeys([*hashed, *nearest]):
+        laid = overlap(one.seen, others[place].seen)
+        if laid is not None:
+            doubts[place] = dedupe.doubt(asdict(laid))
+        elif dedupe.by_hash(others[place].measured, one.measured) is not None:
+            doubts[place] = dedupe.MOST_DOUBT
+    found: Scores = np.full(len(others), _NEVER)
+    if doubts:
+        best = min(doubts, key=lambda place: doubts[place])
+        found[best] = -doubts[best]
+    return found
+
+
+def _share_a_band(one: str, other: str) -> bool:
+    """As the store finds candidates by their hash: 16 of its 64 bits, at one of four places, are the same."""
+    return any(one[at : at + 4] == other[at : at + 4] for at in range(0, 16, 4))
+
+
+def _folded(found: Suite, described: Sequence[Described]) -> dict[str, tuple[int, int]]:
     """Hard negatives that the rule for one camera's frames would fold, by the pixels alone: (so many, of so many)."""
     counts: dict[str, tuple[int, int]] = {}
     for moment in found.moments:
-        before, now = (dedupe.grid_of(described[place]) for place in (moment.frame, moment.other))
+        before, now = (dedupe.grid_of(described[place].measured) for place in (moment.frame, moment.other))
         change = dedupe.changed(before, now, {}, {})
         still = change.cells == 0 and moment.apart_us <= dedupe.STATIC_US
         burst = moment.apart_us <= dedupe.BURST_US and change.cells <= dedupe.BURST_CELLS
@@ -209,8 +258,9 @@ def _by_axes(found: Suite, rows: Mapping[str, Row]) -> str:
         lines.append(_line(axis, str(count), *(f"{each.by_axis[axis]:.3f}" for _, each in columns)))
     count = sum(query.of is not None for query in found.queries)
     lines.append(_line("all", str(count), *(f"{each.recall:.3f} at {each.precision:.3f}" for _, each in columns)))
-    lines += ["", _line("limit", *rows), _line(*["---"] * (1 + len(rows)))]
-    for at in zip(*(row.marks for row in rows.values()), strict=True):
+    marked = {name: row.marks for name, row in rows.items() if row.marks}
+    lines += ["", _line("limit", *marked), _line(*["---"] * (1 + len(marked)))]
+    for at in zip(*marked.values(), strict=True):
         lines.append(_line(f"{at[0].limit:g}", *(f"{each.recall:.3f} at {each.precision:.3f}" for each in at)))
     return "\n".join(lines) + "\n"
 

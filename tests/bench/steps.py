@@ -132,8 +132,9 @@ class PlainLoop:
                 assert capture is not None
                 assert capture.blob is not None
                 notes = {each.step: each for each in captures.notes(connection, number)}
-                ended = [task for step, task in _TASKS.items() if step in notes and not notes[step].skipped]
-                tasks = [task for task in ended if task != "caption"]  # put together from words: no model was asked
+                ended = {step: notes[step].annotation for step in _TASKS if step in notes and not notes[step].skipped}
+                # A caption put together from words, or a frame that is still: no model was asked.
+                tasks = [_TASKS[step] for step, note in ended.items() if note.provenance.model and step != "caption"]
                 spoken = "embed" in notes and not notes["embed"].skipped
                 words = ". ".join(each.annotation.caption + each.annotation.text for each in notes.values())
                 found.append((capture.blob, tasks, words if spoken else ""))

@@ -250,7 +250,7 @@ async def test_doing_the_first_step_again_does_each_later_one_once(whole: SmallH
         await whole.db.write(lambda c: whole.spool.requeue(c, capture_id=1, step="quality", at_us=1))
         await _settled(whole)
     assert sorted(task for task, _ in workers.asked) == [
-        "caption", "classify", "detect", "embed-image", "embed-text", "ocr", "pixels",
+        "caption", "classify", "copy-vector", "detect", "embed-image", "embed-text", "ocr", "pixels",
     ]  # fmt: skip
 
 

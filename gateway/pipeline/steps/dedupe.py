@@ -5,24 +5,33 @@
   compared after the overall change of light (gain and offset, least squares) is taken out: no cell may differ by more
   than `CELL`, and no thing may be in one that is surely not in the other. So a small parcel keeps a frame, dusk does
   not.
-- `burst`: the same camera within two seconds, with little change.
-- `reencoded`: another file, the same picture: 64-bit pHash at a distance of at most 3, and the same grid.
-- `edited`: the same, but the grids differ in places (text, a border).
+- `burst`: the same camera within two seconds, with little change; of pictures that people bring, by their own clocks.
+- `reencoded`: another file, the same picture, whole and upright.
+- `edited`: a part of it, or turned, mirrored, framed, written on, in other light, in a screenshot.
+
+What people bring is looked for twice: by 64-bit pHash, and by the copy vector; each names the nearest few. Each that
+was found is laid over the picture, and what differs decides (`doubt`); where that cannot be done, hash and grid do.
+Time is evidence: of two pictures whose own clocks say different moments much less may differ.
+Without the copy vector's model only the hash names candidates, and `data` says so.
 
 Two different moments that matter are never called a copy: whatever is in doubt stands by itself.
 `data`: compared_with (uid or null), cells (share of changed cells), distance (of pHash), new (labels that came or
-went).
+went); of pictures laid over one another also overlap (share of this one), of_original, landmarks, doubt, turned
+(degrees), mirrored, apart_us; without (the task whose model was missing).
 """
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from gateway.entities import Annotation, Capture, Duplicate, DuplicateKind, Json, Kind
+from gateway.entities import Annotation, Capture, Duplicate, DuplicateKind, Embedding, Json, Kind, TimeSource
+from gateway.errors import ModelBroken, ModelMissing
+from gateway.inference.worker import blob_to_map
 from gateway.pipeline.step import Before, Context, Step
 
 CELL = 9.0
@@ -34,6 +43,18 @@ STATIC_US = 6 * 3_600_000_000
 SURELY = 0.6
 PHASH_BITS = 3
 EDITED_CELLS = 0.25
+MOST_DOUBT = 4.0
+"""Of a copy. Set on homes and pictures made for it (models/train/copy_limits.py), never on those that measure."""
+_OTHER_TIME, _SAME_TIME = 0.25, 1.5
+"""Times `MOST_DOUBT`, where two clocks say different moments, or the same one."""
+_WHOLE = 0.93
+_SAME_VIEW = 0.8
+_SAME_LIGHT = 0.08
+_OWN_CLOCK = frozenset({TimeSource.EXIF, TimeSource.DEVICE_SYNCED})
+
+_VECTOR, _OVERLAP = "copy-vector", "overlap"
+_HASHED, _NEAR_BITS = 3, 12
+"""Candidates by hash that are laid over the picture, beside those by vector, and how far their hashes may be."""
 
 Grid = npt.NDArray[np.float32]
 
@@ -59,25 +80,156 @@ async def run(capture: Capture, ctx: Context) -> Annotation:
     if seen is None:
         return Annotation(data={"compared_with": None})
     likeness = bytes.fromhex(seen["phash"])
-    if capture.device is not None:
-        standing = await ctx.before(capture, limit=1)
-        if standing:
-            found = _same_camera(capture, ctx, standing[0])
-            if found.duplicate is not None:
-                return found
-            return Annotation(data=found.data, likeness=likeness)
-    copy = _same_picture(seen, await ctx.alike(capture, likeness))
-    if copy is not None:
-        return Annotation(data=copy.evidence, duplicate=copy, likeness=likeness)
-    return Annotation(data={"compared_with": None}, likeness=likeness)
+    standing = await ctx.before(capture, limit=1) if capture.device is not None else []
+    found = _same_camera(capture, ctx, standing[0]) if standing else Annotation(data={"compared_with": None})
+    if found.duplicate is not None:
+        return found
+    vector = await _vector(capture, ctx)
+    copy = None if standing else await _copy_of(capture, ctx, vector)
+    data = found.data if copy is None else copy.evidence
+    if vector is None and capture.blob is not None:
+        data = {**data, "without": _VECTOR}
+    return Annotation(data=data, duplicate=copy, likeness=likeness, copy_vector=vector, provenance=ctx.provenance())
+
+
+async def _vector(capture: Capture, ctx: Context) -> Embedding | None:
+    """None without the model, or an original to show it."""
+    if capture.blob is None:
+        return None
+    try:
+        answer = await ctx.infer(_VECTOR, capture)
+    except (ModelMissing, ModelBroken):
+        return None  # the hash does not need it
+    used = ctx.used[-1]
+    return Embedding(f"{used.model}@{used.revision}/{used.preprocessing}", answer["vector"])
+
+
+async def _copy_of(capture: Capture, ctx: Context, vector: Embedding | None) -> Duplicate | None:
+    """The earlier picture that it is a copy of, with the least doubt; in one burst with it otherwise."""
+    seen = ctx.said("quality") or {}
+    alike = await ctx.alike(capture, bytes.fromhex(seen["phash"]))
+    measured = [(each.capture, found) for each in alike if (found := _measured(each)) is not None]
+    hashed = nearest_by_hash(str(seen["phash"]), [str(found["phash"]) for _, found in measured])
+    others = await ctx.near(capture, vector, also=[measured[place][0].id for place in hashed])
+    laid = await _laid_over(capture, ctx, others)
+    judged = []
+    for other in others:
+        over = laid.get(other.id)
+        if over is not None:
+            judged.append((doubt(over) / _patience(capture, other), other, over))
+    copies = sorted((each for each in judged if each[0] <= MOST_DOUBT), key=lambda each: each[0])
+    for doubted, other, over in copies[:1]:
+        return Duplicate(kind_of(over), other.id, _evidence(capture, other, over, doubted))
+    for doubted, other, over in judged:
+        if _burst(capture, other, over):
+            return Duplicate(DuplicateKind.BURST, other.id, _evidence(capture, other, over, doubted))
+    # What could not be laid over one another, for want of an original or of anything to hold on to.
+    for other, found in (measured[place] for place in hashed):
+        said = by_hash(found, seen) if laid.get(other.id) is None else None
+        if said is not None:
+            return Duplicate(said[0], other.id, {"compared_with": other.uid, **said[1]})
+    return None
+
+
+async def _laid_over(capture: Capture, ctx: Context, others: list[Capture]) -> dict[int, Json | None]:
+    """By capture; nothing where it cannot be asked."""
+    if capture.blob is None or not others:
+        return {}
+    params = {"others": [blob_to_map(other.blob) for other in others if other.blob is not None]}
+    try:
+        answer = await ctx.infer(_OVERLAP, capture, params)
+    except (ModelMissing, ModelBroken):
+        return {}
+    return {other.id: over for other, over in zip(others, answer["found"], strict=False)}
+
+
+def nearest_by_hash(phash: str, others: Sequence[str]) -> list[int]:
+    """Places of the few whose hashes are near enough to look at, the nearest first."""
+    bits = [distance(phash, other) for other in others]
+    near = [place for place in range(len(bits)) if bits[place] <= _NEAR_BITS]
+    return sorted(near, key=lambda place: bits[place])[:_HASHED]
+
+
+def by_hash(earlier: Json, seen: Json) -> tuple[DuplicateKind, Json] | None:
+    """What hash and grid say of two pictures, as `quality` measured them: the kind and the evidence, if a copy."""
+    bits = distance(str(earlier["phash"]), str(seen["phash"]))
+    if bits > PHASH_BITS:
+        return None
+    change = changed(grid_of(earlier), grid_of(seen), {}, {})
+    if change.cells > EDITED_CELLS:
+        return None
+    kind = DuplicateKind.REENCODED if change.cells == 0 else DuplicateKind.EDITED
+    return kind, {"cells": round(change.cells, 4), "distance": bits}
+
+
+def doubt(laid: Json) -> float:
+    """How much speaks against a picture being a copy of the one that it was laid over: 0 is nothing.
+
+    A thing that came or went weighs most: a patch of cells that differ a little, or a solid spot. Print on a picture
+    differs much in thin strokes: it weighs little. `laid` holds the fields of `inference.overlap.Overlap`.
+    """
+    faint_patch = 100 * laid["patch"] * float(np.exp(-laid["worst"] / 25))
+    unlike = 1 - laid["correlation"]
+    return float(
+        1e4 * laid["solid"]
+        + 2 * faint_patch
+        + laid["noise"] / 2
+        + 10 * unlike
+        + 20 * max(0.0, unlike - 0.2)
+        + max(0, 10 - laid["pairs"])
+    )
+
+
+def kind_of(laid: Json) -> DuplicateKind:
+    """Of a copy by what was done to it."""
+    whole = min(laid["share"], laid["covered"]) >= _WHOLE
+    upright = not laid["mirrored"] and laid["turned"] < 2
+    untouched = laid["changed"] == 0 and abs(laid["gain"] - 1) <= _SAME_LIGHT
+    return DuplicateKind.REENCODED if whole and upright and untouched else DuplicateKind.EDITED
+
+
+def _patience(capture: Capture, other: Capture) -> float:
+    """What two clocks say, as a factor: two moments are two pictures, unless they are alike to the last pixel."""
+    apart_us = _apart_us(capture, other)
+    if apart_us is None:
+        return 1.0
+    return _SAME_TIME if apart_us <= BURST_US else _OTHER_TIME
+
+
+def _apart_us(capture: Capture, other: Capture) -> int | None:
+    """Between two moments that the devices which took the pictures knew; None where one of them did not."""
+    times = capture.captured_at, other.captured_at
+    if any(each.source not in _OWN_CLOCK for each in times):
+        return None
+    return abs(times[0].at_us - times[1].at_us)
+
+
+def _burst(capture: Capture, other: Capture, laid: Json) -> bool:
+    apart_us = _apart_us(capture, other)
+    if apart_us is None or apart_us > BURST_US or laid["correlation"] < _SAME_VIEW:
+        return False
+    return bool(laid["changed"] <= BURST_CELLS and min(laid["share"], laid["covered"]) >= _WHOLE)
+
+
+def _evidence(capture: Capture, other: Capture, laid: Json, doubted: float) -> Json:
+    evidence: dict[str, object] = {
+        "compared_with": other.uid,
+        "cells": round(laid["changed"], 4),
+        "overlap": round(laid["share"], 3),
+        "of_original": round(laid["covered"], 3),
+        "landmarks": laid["pairs"],
+        "doubt": round(doubted, 2),
+        "turned": round(laid["turned"]),
+        "mirrored": laid["mirrored"],
+    }
+    apart_us = _apart_us(capture, other)
+    return evidence if apart_us is None else {**evidence, "apart_us": apart_us}
 
 
 def _same_camera(capture: Capture, ctx: Context, before: Before) -> Annotation:
-    quality = before.notes.get("quality")
-    seen = ctx.said("quality")
-    if seen is None or quality is None or quality.skipped:
+    earlier, seen = _measured(before), ctx.said("quality")
+    if seen is None or earlier is None:
         return Annotation(data={"compared_with": None})
-    earlier = quality.annotation.data
     change = changed(
         grid_of(earlier), grid_of(seen), _things(before.notes.get("detect")), _things(ctx.notes.get("detect"))
     )
@@ -97,24 +249,6 @@ def _same_camera(capture: Capture, ctx: Context, before: Before) -> Annotation:
         kind = DuplicateKind.BURST
     duplicate = Duplicate(kind, before.capture.id, evidence) if kind else None
     return Annotation(data=evidence, duplicate=duplicate)
-
-
-def _same_picture(seen: Json, candidates: list[Before]) -> Duplicate | None:
-    for other in candidates:
-        quality = other.notes.get("quality")
-        if quality is None or quality.skipped:
-            continue
-        earlier = quality.annotation.data
-        bits = distance(str(earlier["phash"]), str(seen["phash"]))
-        if bits > PHASH_BITS:
-            continue
-        change = changed(grid_of(earlier), grid_of(seen), {}, {})
-        evidence = {"compared_with": other.capture.uid, "cells": round(change.cells, 4), "distance": bits}
-        if change.cells == 0:
-            return Duplicate(DuplicateKind.REENCODED, other.capture.id, evidence)
-        if change.cells <= EDITED_CELLS:
-            return Duplicate(DuplicateKind.EDITED, other.capture.id, evidence)
-    return None
 
 
 def changed(before: Grid, now: Grid, things_before: dict[str, float], things_now: dict[str, float]) -> Change:
@@ -151,6 +285,11 @@ def distance(one: str, other: str) -> int:
     return (int(one, 16) ^ int(other, 16)).bit_count()
 
 
+def _measured(other: Before) -> Json | None:
+    note = other.notes.get("quality")
+    return None if note is None or note.skipped else note.annotation.data
+
+
 def _things(note: object) -> dict[str, float]:
     data = getattr(getattr(note, "annotation", None), "data", {})
     best: dict[str, float] = {}
@@ -161,10 +300,11 @@ def _things(note: object) -> dict[str, float]:
 
 STEP = Step(
     name="dedupe",
-    version=1,
+    version=2,
     takes=(Kind.IMAGE,),
     run=run,
     label="Copies",
     after=("quality", "detect"),
+    tasks=(_VECTOR, _OVERLAP),
     lane="sort",
 )

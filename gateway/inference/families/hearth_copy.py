@@ -1,0 +1,52 @@
+"""Turn a picture into a vector that stays near itself whatever people do to the picture: our own network.
+
+Task `copy-vector`, no params. File: one `.onnx` (pixels[1,3,128,128] RGB 0..255, squeezed into the square, its
+normalisation, turns and mirrors in the graph → 64 numbers). Answers `{vector, dim}`: float32 little-endian,
+L2-normalised. It names candidates for a copy; whether one is, the task `overlap` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from gateway.entities import Json
+from gateway.errors import ModelBroken
+from gateway.inference.family import Family, Options, Request, Runner, the_file
+from gateway.inference.pictures import picture_of
+from gateway.inference.runtime import OnnxModel
+
+SIDE_PX = 128
+DIM = 64
+
+
+def load(files: Mapping[str, Path], options: Options) -> Runner:
+    model = OnnxModel(the_file(files, "*.onnx"), threads=options.threads)
+
+    def run(request: Request) -> Json:
+        vector = described(model, picture_of(request.the_blob()).image)
+        return {"vector": vector.astype("<f4").tobytes(), "dim": DIM}
+
+    return run
+
+
+def described(model: OnnxModel, image: Image.Image) -> npt.NDArray[np.float32]:
+    """[64], of length 1. ModelBroken when the graph makes something else."""
+    (raw,) = model.run({"pixels": prepared(image)})
+    if raw.shape != (1, DIM) or not np.isfinite(raw).all():
+        raise ModelBroken("the copy model's output is no vector of 64")
+    vector: npt.NDArray[np.float32] = (raw[0] / max(float(np.linalg.norm(raw[0])), 1e-12)).astype(np.float32)
+    return vector
+
+
+def prepared(image: Image.Image) -> npt.NDArray[np.float32]:
+    """[1, 3, 128, 128], 0..255."""
+    square = image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.ascontiguousarray(np.asarray(square, dtype=np.float32).transpose(2, 0, 1)[None])
+
+
+FAMILY = Family(name="hearth_copy", tasks=("copy-vector",), load=load)

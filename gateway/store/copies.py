@@ -1,0 +1,60 @@
+"""Vectors by which copies are found: one a picture that stands by itself. They serve no search and are in no index.
+
+64 numbers in a byte each: they name a handful of candidates, and what names a copy is the pixels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from gateway.entities import Capture, Embedding
+from gateway.store.db import Connection
+
+_NEAR = (
+    "SELECT v.capture, v.vector FROM copy_vector AS v JOIN capture AS c ON c.id = v.capture"
+    " WHERE v.space = ? AND c.owner = ? AND c.id < ? AND c.deleted_at_us IS NULL"
+    " AND c.id NOT IN (SELECT value FROM json_each(?)) ORDER BY v.capture"
+)
+
+
+def near(
+    connection: Connection, capture: Capture, wanted: Embedding, *, apart: Iterable[int], limit: int
+) -> list[tuple[float, int]]:
+    """The `limit` earlier pictures of the same owner with the nearest vectors of the same space, as (cosine, capture
+    id), the nearest first; none of `apart`.
+    """
+    chosen = (wanted.space, capture.owner, capture.id, json.dumps(sorted(apart)))
+    rows = connection.execute(_NEAR, chosen).fetchall()
+    one = _bytes_of(wanted.vector)
+    kept = [row for row in rows if len(row["vector"]) == len(one)]
+    if not kept:
+        return []
+    many = np.frombuffer(b"".join(row["vector"] for row in kept), dtype=np.int8).reshape(len(kept), -1)
+    alike = _unit(many) @ _unit(np.frombuffer(one, dtype=np.int8)[None])[0]
+    best = np.argsort(-alike, kind="stable")[:limit].tolist()
+    return [(float(alike[place]), int(kept[place]["capture"])) for place in best]
+
+
+def put(connection: Connection, capture_id: int, vector: Embedding) -> None:
+    """Keep a picture's vector in the place of the one it had."""
+    connection.execute(
+        "INSERT OR REPLACE INTO copy_vector(capture, space, vector) VALUES (?,?,?)",
+        (capture_id, vector.space, _bytes_of(vector.vector)),
+    )
+
+
+def _bytes_of(vector: bytes) -> bytes:
+    """float32 little-endian of length 1 → one signed byte a number."""
+    values = np.frombuffer(vector, dtype="<f4")
+    top = max(float(np.abs(values).max(initial=0.0)), 1e-9)
+    return np.rint(values / top * 127).astype(np.int8).tobytes()
+
+
+def _unit(vectors: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+    values = vectors.astype(np.float32)
+    unit: npt.NDArray[np.float32] = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), np.float32(1e-9))
+    return unit

@@ -1,0 +1,101 @@
+"""The copy vector of the product's own weights, and the task that lays pictures over one another."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from gateway.errors import ModelBroken, Rejected
+from gateway.inference import quantise
+from gateway.inference.families import hearth_copy, overlap
+from gateway.inference.family import Options, Request
+from gateway.inference.manifest import manifests_folder, read_manifests
+from gateway.inference.models import Models, State
+from gateway.inference.worker import blob_to_map
+from models.train.copy_pictures import procedural
+from tests.contract.inference_house import sealed
+
+MANIFEST = read_manifests()["hearth-copy"]
+WEIGHTS = manifests_folder() / "hearth-copy.onnx"
+EXACT = Path(__file__).parents[2] / "models" / "train" / "hearth-copy-fp32.onnx"
+PICTURES = list(procedural(6, seed=31, size=(320, 240)))
+
+
+def _jpeg(picture: Image.Image, quality: int = 85) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def _vector(home: Path, picture: Image.Image) -> np.ndarray:
+    run = hearth_copy.load({WEIGHTS.name: WEIGHTS}, Options(1, {}))
+    return np.frombuffer(run(Request(sealed(home, _jpeg(picture)), {}))["vector"], "<f4")
+
+
+def test_the_weights_come_with_the_program_within_their_size(tmp_path: Path) -> None:
+    installed = Models(tmp_path).get("hearth-copy")
+    assert installed.state is State.READY, installed.reason
+    assert installed.files[0].path.stat().st_size <= 2_000_000
+    assert MANIFEST.download_bytes == 0 and MANIFEST.licence == "Apache-2.0"
+
+
+def test_a_vector_is_of_length_one_and_the_same_each_time(tmp_path: Path) -> None:
+    one, again = _vector(tmp_path, PICTURES[0]), _vector(tmp_path, PICTURES[0])
+    assert len(one) == hearth_copy.DIM and np.linalg.norm(one) == pytest.approx(1, abs=1e-5)
+    assert np.array_equal(one, again)
+
+
+def test_mirrors_and_quarter_turns_change_next_to_nothing(tmp_path: Path) -> None:
+    one = _vector(tmp_path, PICTURES[1])
+    for turned in (ImageOps.mirror(PICTURES[1]), ImageOps.flip(PICTURES[1]), PICTURES[1].rotate(90, expand=True)):
+        assert one @ _vector(tmp_path, turned) > 0.97
+
+
+def test_a_copy_is_nearer_than_any_other_picture(tmp_path: Path) -> None:
+    others = np.stack([_vector(tmp_path, each) for each in PICTURES])
+    for place, picture in enumerate(PICTURES):
+        for copy in (picture.resize((120, 90)), picture.crop((20, 10, 300, 230))):
+            assert int((others @ _vector(tmp_path, copy)).argmax()) == place
+
+
+def test_int8_keeps_what_its_gate_asks_for() -> None:
+    assert MANIFEST.gate is not None
+    feeds = [{"pixels": hearth_copy.prepared(each)} for each in PICTURES]
+    kept = quantise.cosine(EXACT, WEIGHTS, feeds)
+    quantise.refuse_what_fails(MANIFEST.name, MANIFEST.gate, kept)
+
+
+def test_weights_of_another_shape_are_broken(tmp_path: Path) -> None:
+    class Wrong:
+        def run(self, feeds: object) -> list[np.ndarray]:
+            return [np.zeros((1, 3), np.float32)]
+
+    with pytest.raises(ModelBroken):
+        hearth_copy.described(Wrong(), PICTURES[0])  # type: ignore[arg-type]
+    damaged = tmp_path / "hearth-copy.onnx"
+    damaged.write_bytes(WEIGHTS.read_bytes()[:9_000])
+    with pytest.raises(ModelBroken):
+        hearth_copy.load({damaged.name: damaged}, Options(1, {}))
+
+
+def test_a_picture_is_laid_over_several_and_what_is_gone_is_null(tmp_path: Path) -> None:
+    run = overlap.load({}, Options(1, {}))
+    original, other = PICTURES[1], PICTURES[2]
+    blobs = [sealed(tmp_path, _jpeg(each)) for each in (original, other, PICTURES[3])]
+    Path(blobs[2].path).unlink()
+    query = sealed(tmp_path, _jpeg(original.crop((10, 10, 300, 230)), 60))
+    answer = run(Request(query, {"others": [blob_to_map(each) for each in blobs]}))["found"]
+    assert answer[0]["pairs"] >= 10 and answer[0]["covered"] == pytest.approx(0.83, abs=0.05)
+    assert answer[1] is None or answer[1]["correlation"] < 0.6
+    assert answer[2] is None
+
+
+@pytest.mark.parametrize("others", [None, [], [1], [{"path": "x"}], [{}] * 9, "others"])
+def test_others_that_are_no_blobs_are_refused(tmp_path: Path, others: object) -> None:
+    run = overlap.load({}, Options(1, {}))
+    with pytest.raises(Rejected):
+        run(Request(sealed(tmp_path, _jpeg(PICTURES[0])), {"others": others}))
