@@ -67,6 +67,15 @@ def _duplicate_decisions(db: Database) -> None:
             db.execute(statement)
 
 
+@_steps(name="007_copy_vectors")
+def _copy_vectors(db: Database) -> None:
+    """How pictures look to the one that finds copies of them."""
+    db.execute(
+        "CREATE TABLE copy_vector(capture INTEGER PRIMARY KEY REFERENCES capture(id) ON DELETE CASCADE,"
+        " space TEXT NOT NULL, vector BLOB NOT NULL) STRICT"
+    )
+
+
 @_steps(name="008_spaces")
 def _spaces(db: Database) -> None:
     """Which space of vectors answers for a step, and which is filled to take its place (annotation.current = 2)."""
