@@ -4,7 +4,7 @@
 - `static`: the same camera, and nothing moved since its last picture that stands. The two luma grids (32 × 24) are
   compared after the overall change of light (gain and offset, least squares) is taken out: no cell may differ by more
   than `CELL`, and no thing may be in one that is surely not in the other. So a small parcel keeps a frame, dusk does
-  not.
+  not. Of pictures that people bring: whole and alike, at two moments by their own clocks.
 - `burst`: the same camera within two seconds, with little change; of pictures that people bring, by their own clocks.
 - `reencoded`: another file, the same picture, whole and upright.
 - `edited`: a part of it, or turned, mirrored, framed, written on, in other light, in a screenshot.
@@ -50,6 +50,8 @@ _OTHER_TIME, _SAME_TIME = 0.25, 1.5
 _WHOLE = 0.93
 _SAME_VIEW = 0.8
 _SAME_LIGHT = 0.08
+_UPRIGHT = 2.0
+"""Degrees."""
 _OWN_CLOCK = frozenset({TimeSource.EXIF, TimeSource.DEVICE_SYNCED})
 
 _VECTOR, _OVERLAP = "copy-vector", "overlap"
@@ -119,7 +121,7 @@ async def _copy_of(capture: Capture, ctx: Context, vector: Embedding | None) -> 
             judged.append((doubt(over) / _patience(capture, other), other, over))
     copies = sorted((each for each in judged if each[0] <= MOST_DOUBT), key=lambda each: each[0])
     for doubted, other, over in copies[:1]:
-        return Duplicate(kind_of(over), other.id, _evidence(capture, other, over, doubted))
+        return Duplicate(kind_of(over, _apart_us(capture, other)), other.id, _evidence(capture, other, over, doubted))
     for doubted, other, over in judged:
         if _burst(capture, other, over):
             return Duplicate(DuplicateKind.BURST, other.id, _evidence(capture, other, over, doubted))
@@ -180,12 +182,16 @@ def doubt(laid: Json) -> float:
     )
 
 
-def kind_of(laid: Json) -> DuplicateKind:
-    """Of a copy by what was done to it."""
+def kind_of(laid: Json, apart_us: int | None) -> DuplicateKind:
+    """Of a copy by what was done to it; `apart_us` by the pictures' own clocks. What two clocks put at two moments, and
+    nothing was done to, is one still scene."""
     whole = min(laid["share"], laid["covered"]) >= _WHOLE
-    upright = not laid["mirrored"] and laid["turned"] < 2
+    if not whole or laid["mirrored"] or laid["turned"] >= _UPRIGHT:
+        return DuplicateKind.EDITED
+    if apart_us is not None and apart_us > BURST_US:
+        return DuplicateKind.STATIC
     untouched = laid["changed"] == 0 and abs(laid["gain"] - 1) <= _SAME_LIGHT
-    return DuplicateKind.REENCODED if whole and upright and untouched else DuplicateKind.EDITED
+    return DuplicateKind.REENCODED if untouched else DuplicateKind.EDITED
 
 
 def _patience(capture: Capture, other: Capture) -> float:
