@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
 import shutil
 import subprocess
 import time
@@ -11,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
@@ -75,6 +78,12 @@ class Program:
         async with asyncio.timeout(WAIT_S):
             await self._process.stdout.read()
             return await self._process.wait()
+
+    async def last_words(self) -> dict[str, Any]:
+        """End it: what it tells of itself then."""
+        self._process.terminate()
+        told: dict[str, Any] = json.loads(await self.line("{"))
+        return told
 
     async def end(self) -> int:
         with suppress(ProcessLookupError):
@@ -233,6 +242,57 @@ async def test_credential_outlives_a_restart_and_forget_ends_it(
         await again.end()
     third = await started(simulator, tmp_path / "card")
     assert await third.ended() != 0  # there is nothing left that it could be
+
+
+MEANT_OTHERWISE = {
+    "ack": (
+        b"{}",
+        b'{"boot":"0123456789abcdef","ranges":[[2,1]],"nack":[],"credit":4}',
+        b'{"boot":"0123456789abcdef","ranges":[],"nack":[{"seq":1,"code":"x"}],"credit":4}',
+        b'{"boot":"0123456789abcdef","ranges":[],"nack":[],"credit":-1}',
+        b'{"boot":"0123456789abcdef","ranges":[[0,9007199254740991]],"nack":[],"credit":1000}',
+    ),
+    "cfg": (b'{"every_s":0}', b'{"quality":64}', b'{"quiet":[1]}', b'{"motion":1}', b'{"every_s":5,"every_s":6}'),
+    "cmd": (
+        b'{"id":"0123456789abcdef","cmd":"forget"}',
+        b'{"id":"0123456789ABCDEF","cmd":"forget","args":{},"expires_us":9000000000000000,"ttl_ms":60000}',
+        b'{"id":"0123456789abcdef","cmd":"forget","args":[],"expires_us":9000000000000000,"ttl_ms":60000}',
+        b'{"id":"0123456789abcdef","cmd":"forget","args":{},"expires_us":-1,"ttl_ms":60000}',
+    ),
+    "time": (b'{"t0_us":1}', b'{"t0_us":1,"utc_us":"x","synced":true}', b'{"t0_us":-1,"utc_us":1,"synced":true}'),
+    "other": (b"{}",),
+}
+"""Whole JSON that is none of what a camera may be told."""
+
+
+async def test_noise_on_every_topic_that_a_camera_hears_changes_no_state(
+    house: OwnedHouse, camera: Program, tmp_path: Path
+) -> None:
+    before = await stored(house, camera.device, more_than=2)
+    await house.admin("PUT", f"/devices/{camera.device}/tuning", {"every_s": 30})
+    assert await ordered(house, camera.device, "identify") == ("done", "")
+    kv, mqtt, draw = tmp_path / "card" / "kv", house.settings.mqtt, random.Random(5)
+    kept = ("cfg0", "cfg1", "cmds", "cred0", "cred1", "ca0", "ca1", "trial", "boot")
+    async with asyncio.timeout(WAIT_S):
+        while not any((kv / name).exists() for name in ("cfg0", "cfg1")):  # noqa: ASYNC110  another program
+            await asyncio.sleep(0.02)
+    known = {name: (kv / name).read_bytes() for name in kept if (kv / name).exists()}
+    password, port = Path(mqtt.password_file).read_text(), int(mqtt.url.rpartition(":")[2])
+    async with aiomqtt.Client("127.0.0.1", port, username="gateway", password=password) as thief:
+        topics = {f"hearthlog/v1/{camera.device}/dn/{what}": meant for what, meant in MEANT_OTHERWISE.items()}
+        for topic, meant in {**topics, "hearthlog/v1/gateway/status": (b'{"state":"on"}', b'{"state":7}')}.items():
+            for n in range(60):
+                whole = draw.choice(meant)
+                cut = whole[: draw.randrange(len(whole))]
+                payload = (draw.randbytes(draw.randrange(2_000)), cut, whole)[n % 3]
+                await thief.publish(topic, payload, qos=n % 2)
+    assert await ordered(house, camera.device, "identify") == ("done", "")  # heard after all of that
+    now = {name: (kv / name).read_bytes() for name in kept if (kv / name).exists()}
+    assert {**now, "cmds": b""} == {**known, "cmds": b""}
+    await stored(house, camera.device, more_than=before + 5)
+    report = await camera.last_words()
+    assert report["bad_messages"] > 200
+    assert (report["quarantined"], report["lost"], report["nacks"]) == (0, 0, 0)
 
 
 async def test_a_wrong_code_is_told_and_nothing_is_kept(house: OwnedHouse, simulator: Path, tmp_path: Path) -> None:
