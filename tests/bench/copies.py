@@ -83,16 +83,16 @@ class Measured:
 def run(*, quick: bool) -> Result:
     """The table by axes on stdout, and the product's figure beside the bar."""
     found = suite(_media(), quick=quick)
-    with _product() as product:
-        described = [product.describe(body) for body in found.gallery]
+    with product() as house:
+        described = [house.describe(body) for body in found.gallery]
         folded = _folded(found, described)
-        rows = {each.name: _compared(each, found) for each in (product, IMAGEHASH, NEAREST_HASH)}
+        rows = {each.name: compared(each, found) for each in (house, IMAGEHASH, NEAREST_HASH)}
     print(_by_axes(found, rows))
     ours, theirs, _ = (row.precise for row in rows.values())
-    ours_own = rows[product.name].own
+    own_row = rows[house.name].own
     wrong = ", ".join(f"{count} of {of} {name}" for name, (count, of) in folded.items())
     hard = sum(each.of is None for each in found.queries)
-    own = "" if ours_own is None else f"at its own limits {ours_own.recall:.3f} at {ours_own.precision:.3f}; "
+    own = "" if own_row is None else f"at its own limits {own_row.recall:.3f} at {own_row.precision:.3f}; "
     return Result(
         name="near-duplicates found at precision ≥ .99",
         figure=f"{ours.recall:.3f}",
@@ -138,7 +138,7 @@ def _lowest(table: Scores, right: npt.NDArray[np.bool_]) -> float:
     return float(flat[precise[-1]]) if len(precise) else np.inf
 
 
-def _compared(contender: Contender, found: Suite) -> Row:
+def compared(contender: Contender, found: Suite) -> Row:
     gallery = [contender.describe(body) for body in found.gallery]
     rows = []
     for each in found.queries:
@@ -183,7 +183,7 @@ class Described:
 
 
 @contextmanager
-def _product() -> Iterator[Contender]:
+def product() -> Iterator[Contender]:
     """What `dedupe` goes by for pictures that people bring: hash and vector name a few, the pixels decide, and at most
     one is named, the one with the least doubt. No times and no devices: the suite's pictures have none."""
     look = pixels.load({}, Options(1, {}))

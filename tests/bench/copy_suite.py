@@ -11,7 +11,7 @@ tell, and which no look at the pixels can tell from a copy that was made darker.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -103,16 +103,20 @@ class Suite:
         return table
 
 
-def suite(media: Path | None, *, quick: bool) -> Suite:
-    """The pictures, made anew and always the same. Without `media` only rendered ones."""
+def suite(
+    media: Path | None, *, quick: bool, seeds: Sequence[int] = SEEDS, more: Mapping[str, bytes] | None = None
+) -> Suite:
+    """The pictures, made anew and always the same. Without `media` only rendered ones. What sets limits brings `seeds`
+    of its own and `more` originals (JPEG, by name) in the place of `media`.
+    """
     gallery: list[tuple[bytes, Place | None]] = []
     queries: list[Query] = []
     moments: list[Moment] = []
     originals: dict[str, int] = {}
-    for name, body in _real_originals(media, quick=quick):
+    for name, body in [*_real_originals(media, quick=quick), *(more or {}).items()]:
         originals[name] = len(gallery)
         gallery.append((body, None))
-    for seed in SEEDS[:1] if quick else SEEDS:
+    for seed in seeds[:1] if quick else seeds:
         for shot, others in _frames(seed, each=1 if quick else 2):
             here, place = Place(seed, shot), len(gallery)
             originals[f"{seed} {shot.camera} {shot.at_us}"] = place
