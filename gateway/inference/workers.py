@@ -204,6 +204,7 @@ class ProcessWorkers:
     async def unload(self, task: str) -> None:
         """As `Workers.unload`; the request under way and those before it in the queue are answered first."""
         await self._slots[self._serving(task).manifest.slot].let_go()
+        await self._slots[_SHADOW].let_go()
 
     def refresh(self) -> None:
         """As `Workers.refresh`."""
