@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import secrets
+import signal
 import socket
 import ssl
 import subprocess
@@ -63,9 +64,9 @@ class OwnBroker:
     def start(self) -> None:
         self.process = started(self.program, self.folder / "mosquitto.conf", self.port)
 
-    def stop(self) -> None:
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self.process is not None:
-            ended(self.process)
+            ended(self.process, how)
             self.process = None
 
     def settings(self) -> Settings:

@@ -25,6 +25,7 @@ def test_power_cuts_lose_nothing_acknowledged() -> None:
 
 
 @pytest.mark.system("mosquitto", "gcc", "make")
+@pytest.mark.timeout(900)
 def test_seeded_fault_schedules_lose_nothing_from_the_card_to_the_gateway() -> None:
     for result in schedules.run(count=60):
         assert result.passed, result

@@ -112,7 +112,8 @@ static int kv_put(void *self, const char *key, const void *data, size_t n) {
 }
 
 bool host_kv_open(host_kv *k, const char *folder, bool wiped) {
-    static const char *const KEYS[] = {"boot", "seq", "cfg0", "cfg1", "cmds", "trial", "invite"};
+    static const char *const KEYS[] = {"boot",   "seq",   "cfg0",  "cfg1", "cmds", "trial",
+                                       "invite", "cred0", "cred1", "ca0",  "ca1"};
     char path[600];
     (void)snprintf(k->folder, sizeof k->folder, "%s/kv", folder);
     k->kv = (hl_kv){k, kv_get, kv_put};

@@ -13,7 +13,7 @@ static const char USAGE[] =
     "  --hardware H --board B --firmware V   what it calls itself (sim-1, simulated, 0.1.0)\n"
     "  --key FILE       PEM with the public half of the release key: take updates that it signed, into DIR/flash\n"
     "  --id ID          the device's id (porch); with --devices N: ID-1 … ID-N, and DIR/ID-n\n"
-    "  --user U --password P\n"
+    "  --user U --password P --client-id C\n"
     "  --frames DIR     pictures, *.jpg in the order of their names, over and over\n"
     "  --wav FILE       sound, PCM16 mono 16 kHz, over and over\n"
     "  --count N        pictures to take (100)     --interval MS  between them (1000)\n"
@@ -54,6 +54,7 @@ static bool read_settings(settings *s, int argc, char **argv) {
         {"--id", &s->id, NULL, NULL},
         {"--user", &s->user, NULL, NULL},
         {"--password", &s->password, NULL, NULL},
+        {"--client-id", &s->client_id, NULL, NULL},
         {"--frames", &s->frames, NULL, NULL},
         {"--wav", &s->wav, NULL, NULL},
         {"--card", &s->card, NULL, NULL},

@@ -111,7 +111,7 @@ static bool begin_device(unit *u) {
                    .clock = &u->clock,
                    .random = &u->random,
                    .device = u->id,
-                   .client_id = paired ? u->credential.client_id : NULL,
+                   .client_id = paired ? u->credential.client_id : s->client_id,
                    .user = paired ? u->credential.device : s->user,
                    .password = paired        ? u->credential.password
                                : s->password ? s->password

@@ -8,7 +8,8 @@
 #include "pair.h"
 
 typedef struct {
-    const char *broker, *id, *user, *password, *frames, *wav, *card, *fault, *pair, *hardware, *board, *firmware, *key;
+    const char *broker, *id, *user, *password, *client_id, *frames, *wav, *card, *fault, *pair, *hardware, *board,
+        *firmware, *key;
     uint32_t count, interval_ms, telemetry_ms, card_mib, segment, devices, awake_ms, backlog, backlog_bytes;
     uint64_t seed;
     bool stay, quiet;
