@@ -36,7 +36,11 @@ _SHRINK = 0.05
 
 class Gated(nn.Module):
     """The eyes, with what they say of whether this is the home: the logit, and how far the features are from those of
-    the nearest kind of place (Mahalanobis, one covariance for all; Lee et al. 2018)."""
+    the nearest kind of place (Mahalanobis, one covariance for all; Lee et al. 2018).
+
+    All of it is multiplied and summed without a matrix product, which would become int8 with the rest: a range that is
+    set by pictures of homes would make everything else look alike.
+    """
 
     def __init__(self, eyes: Eyes, middles: Tensor, whiten: Tensor) -> None:
         super().__init__()
@@ -45,11 +49,17 @@ class Gated(nn.Module):
         self.register_buffer("middles", middles @ whiten.T)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        seen, features, logit = self.eyes(pixels)
-        # Multiplied and summed, not a matrix product: those become int8, and this must not.
-        white = (features[:, None, :] * self.whiten[None]).sum(2)
+        seen, pooled = self.eyes.look(pixels)
+        white = _times(pooled[:, :FEATURES], self.whiten)
         far = ((white[:, None, :] - self.middles[None]) ** 2).mean(2).amin(1).sqrt()
+        first, _, last = self.eyes.gate
+        hidden = torch.relu(_times(pooled, first.weight) + first.bias)
+        logit = (_times(hidden, last.weight) + last.bias)[:, 0]
         return seen, torch.stack([logit, far], 1)
+
+
+def _times(rows: Tensor, weights: Tensor) -> Tensor:
+    return (rows[:, None, :] * weights[None]).sum(2)
 
 
 class Spoken(nn.Module):
@@ -80,7 +90,7 @@ def main(argv: Sequence[str]) -> int:
     write_eyes(gated, exact[0])
     write_mouth(mouth, exact[1])
     checked = read(given.folder, "check")
-    outcomes = [as_int8(exact[0], small[0], checked[0]), weights_int8(exact[1], small[1], eyes, checked)]
+    outcomes = [as_int8(exact[0], small[0], given.folder), weights_int8(exact[1], small[1], eyes, checked)]
     write_tokenizer(given.out / NAMES[2])
     sys.stdout.write(quantise.table(outcomes) + "\n")
     for each in outcomes:
@@ -160,14 +170,19 @@ def _export(
     onnx.save(model, str(path))
 
 
-def as_int8(exact: Path, small: Path, pictures: Pixels) -> Outcome:
-    """The eyes: every tenth picture calibrates, others measure."""
-    feeds: list[Feeds] = [
-        {"pixel_values": scaled(pictures[n : n + 1]).contiguous().numpy()} for n in range(len(pictures))
-    ]
-    quantise.per_channel(exact, small, feeds[::10])
-    quality = quantise.cosine(exact, small, feeds[5::20])
-    return quantise.compared("hearth-caption eyes", _GATES[0], (exact, small), feeds[5::20], quality)
+def as_int8(exact: Path, small: Path, folder: Path) -> Outcome:
+    """The eyes: calibrated on homes and on pictures of anything else, measured on homes that are kept for checking."""
+    lessons = lessons_of(folder, 2)
+    homes = read(folder, "check")[0]
+    calibrating = np.concatenate([lessons.homes[::5], lessons.elsewhere[::40]])
+    quantise.per_channel(exact, small, _feeds(calibrating))
+    measured = _feeds(homes[5::20])
+    quality = quantise.cosine(exact, small, measured)
+    return quantise.compared("hearth-caption eyes", _GATES[0], (exact, small), measured, quality)
+
+
+def _feeds(pictures: Pixels) -> list[Feeds]:
+    return [{"pixel_values": scaled(picture[None]).contiguous().numpy()} for picture in pictures]
 
 
 @torch.no_grad()

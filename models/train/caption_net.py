@@ -31,11 +31,14 @@ class Eyes(nn.Module):
         self.gate = nn.Sequential(nn.Linear(2 * FEATURES, 64), nn.ReLU(), nn.Linear(64, 1))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        seen, pooled = self.look(pixels)
+        return seen, pooled[:, :FEATURES], self.gate(pooled)[:, 0]
+
+    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """What was seen, and its means and maxima over the grid [n, 320]: what the gate is computed from."""
         grid = self.block2(self.down2(self.block1(self.down1(self.stem(pixels)))))
         seen = self.norm(self.to_width(grid).flatten(2).transpose(1, 2) + self.places)
-        mean, most = grid.mean((2, 3)), grid.amax((2, 3))
-        logit = self.gate(torch.cat([mean, most], 1))[:, 0]
-        return seen, mean, logit
+        return seen, torch.cat([grid.mean((2, 3)), grid.amax((2, 3))], 1)
 
 
 class Mouth(nn.Module):

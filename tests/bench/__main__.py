@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import ack, backlog, copies, finding, ingest, own_home, steps, whole
+from tests.bench import ack, backlog, captions, copies, finding, ingest, own_home, steps, whole
 from tests.bench.result import Result, table, write_json
 
-NAMES = ("ingest", "backlog", "ack", "steps", "search", "whole", "help", "home", "copies")
+NAMES = ("ingest", "backlog", "ack", "steps", "search", "whole", "help", "home", "copies", "caption")
 
 
 def main(argv: list[str]) -> int:
@@ -39,6 +39,7 @@ def main(argv: list[str]) -> int:
         "home": lambda: own_home.run(quick=quick),
         "help": lambda: [whole.run_help(rounds=rounds)],
         "copies": lambda: [copies.run(quick=quick)],
+        "caption": lambda: captions.run(quick=quick),
     }
     results: list[Result] = []
     for name, bench in benches.items():
