@@ -48,6 +48,7 @@ def home_assistant() -> None:
     given = running(Request("POST", "/broker/home-assistant"))
     click.echo(f"User       {given['user']}")
     click.echo(f"Password   {given['password']}")
+    click.echo(f"Client id  {given['client_id']}  (no other is let in; in Home Assistant, under advanced options)")
 
 
 COMMAND = broker

@@ -24,7 +24,7 @@ LOG = "$SYS/broker/log/N"
 ANSWER_S = 5.0
 GATEWAY_ROLE = "hearthlog-gateway"
 HOME_ASSISTANT = "home-assistant"
-"""Its user name and the end of its role's."""
+"""Its user name, its client id and the end of its role's name."""
 _ROLE = "hearthlog-camera-"
 _NOT_THERE = ("Client not found", "Role not found")
 
@@ -94,10 +94,14 @@ class DynSec:
         await self._come(device, _ROLE + device, camera_rules(device), {"password": password, "clientid": client_id})
 
     async def admit_home_assistant(self, password: str) -> None:
-        """A credential for Home Assistant; the one before is void. Raises as `admit`."""
+        """A credential for Home Assistant, by its user name as client id alone: with another it could take over the
+        gateway's sessions, and what waits in them would be lost. The one before is void. Raises as `admit`.
+        """
         role = f"hearthlog-{HOME_ASSISTANT}"
         await self._go(HOME_ASSISTANT, role)
-        await self._come(HOME_ASSISTANT, role, home_assistant_rules(), {"password": password})
+        await self._come(
+            HOME_ASSISTANT, role, home_assistant_rules(), {"password": password, "clientid": HOME_ASSISTANT}
+        )
 
     async def expel(self, device: str) -> None:
         """No credential, no rules, and who is connected by it is put out. Nothing there is fine. Raises as `admit`."""

@@ -109,6 +109,7 @@ async def speakers(house: OwnedHouse, unit: Unit) -> AsyncIterator[list[Speaker]
     """A paired camera, Home Assistant, and one who has got hold of the gateway's own password."""
     device, mqtt = unit.told["device"], house.settings.mqtt
     given = await house.admin("POST", "/broker/home-assistant")
+    who = {"username": given["user"], "password": given["password"], "identifier": given["client_id"]}
     port = int(mqtt.url.rpartition(":")[2])
     own = Path(mqtt.password_file).read_text()
     voices = [f"{ROOT}/{device}/up/{voice}" for voice in (*Voice, "other", "rec/more", "")]
@@ -117,7 +118,7 @@ async def speakers(house: OwnedHouse, unit: Unit) -> AsyncIterator[list[Speaker]
     pressed = [f"{ROOT}/{device}/ha/press", f"{ROOT}/UPPER/ha/press", "homeassistant/status"]
     async with (
         unit.connected() as camera,
-        aiomqtt.Client("127.0.0.1", port, username=given["user"], password=given["password"]) as assistant,
+        aiomqtt.Client("127.0.0.1", port, **who) as assistant,
         aiomqtt.Client("127.0.0.1", port, username="gateway", password=own) as thief,
     ):
         yield [Speaker(camera, voices), Speaker(assistant, pressed), Speaker(thief, spoken)]

@@ -359,7 +359,11 @@ async def test_home_assistant_hears_what_is_told_to_it_and_no_more(house: OwnedH
     given = await house.admin("POST", "/broker/home-assistant")
     broker = {"hostname": "127.0.0.1", "port": int(house.settings.mqtt.url.rpartition(":")[2])}
     who = {"username": given["user"], "password": given["password"], "protocol": aiomqtt.ProtocolVersion.V5}
-    async with aiomqtt.Client(**broker, **who) as client:
+    for other in ("hearthlog-gateway", "hearthlog-gateway-plain", "anything", None):
+        with pytest.raises(MqttError):
+            async with aiomqtt.Client(**broker, **who, identifier=other):
+                pass
+    async with aiomqtt.Client(**broker, **who, identifier=given["client_id"]) as client:
         for allowed in ("homeassistant/#", "hearthlog/v1/+/ha/state", "hearthlog/v1/gateway/status"):
             assert not (await client.subscribe(allowed))[0].is_failure, allowed
         for denied in ("#", "hearthlog/v1/+/up/#", "hearthlog/v1/+/dn/#", "$SYS/#"):

@@ -92,6 +92,7 @@ class BrokerLogin(Shape):
 
     user: str
     password: str
+    client_id: str = Field(description="The credential opens with this MQTT client id and no other")
 
 
 class Revoked(Shape):
@@ -165,7 +166,7 @@ async def give_password(ask: Ask[Nothing]) -> Password:
 async def give_home_assistant(ask: Ask[Nothing]) -> BrokerLogin:
     """A password for Home Assistant at the broker. The one it had before opens nothing any more."""
     user, password = await door(ask.parts).give_home_assistant(ask.person)
-    return BrokerLogin(user=user, password=password)
+    return BrokerLogin(user=user, password=password, client_id=user)
 
 
 @writes("POST", f"/devices/{_ID}/revoke", body=Nothing, answer=Revoked)
