@@ -101,6 +101,7 @@ async def _one(models: Models, manifest: Manifest, fetch: _Fetch) -> None:
     if manifest.program and shutil.which(manifest.program) is None:
         hint = f"Run: sudo apt-get install --yes {manifest.debian}"
         raise HearthlogError(f"the program {manifest.program} is not installed", code="program-missing", hint=hint)
+    await asyncio.to_thread(models.make_way, manifest)
     inputs = {file.name: await fetch.file(file) for file in manifest.files}
     if manifest.build is not None:
         argv = python_argv("gateway.inference.build")

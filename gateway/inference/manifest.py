@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -174,6 +175,22 @@ def read_manifest(path: Path) -> Manifest:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         return _manifest(table)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError, TypeError) as error:
+        raise ConfigError(str(error), where=path.name) from error
+
+
+def written(manifest: Manifest) -> str:
+    """A manifest as `read_kept` reads it again."""
+    return json.dumps({key: value for key, value in asdict(manifest).items() if value not in ("", None)})
+
+
+def read_kept(path: Path) -> Manifest:
+    """A manifest that lies beside the files it was installed with. ConfigError or OSError when it cannot be read."""
+    if path.stat().st_size > _MAX_MANIFEST_BYTES:
+        raise ConfigError("a manifest is at most 64 kB", where=path.name)
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        return _manifest(_table(table, "manifest"))
+    except (ValueError, TypeError, RecursionError) as error:
         raise ConfigError(str(error), where=path.name) from error
 
 

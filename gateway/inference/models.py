@@ -18,10 +18,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gateway.entities import Provenance
-from gateway.errors import ModelBroken, ModelMissing, NotFound
-from gateway.inference.manifest import Manifest, ModelFile, manifests_folder, read_manifests
+from gateway.errors import ConfigError, ModelBroken, ModelMissing, NotFound
+from gateway.inference.manifest import Manifest, ModelFile, manifests_folder, read_kept, read_manifests, written
 
 _RECEIPT = "receipt.json"
+_MANIFEST = "manifest.json"
+"""Beside the files of a model whose vectors are kept: after an update it can still read what is compared with them."""
 _STAMP = ".changed"
 _CHUNK_BYTES = 1 << 20
 
@@ -73,6 +75,9 @@ class Models:
         self.generation = 0
         """Grows whenever models may have changed."""
         self._installed: dict[str, Installed] = {}
+        self._kept: dict[str, Manifest] = {}
+        """Folder → an earlier revision that is installed there."""
+        self._find_kept()
         self._stamp = self._stamped()
 
     def refresh(self, name: str | None = None) -> None:
@@ -80,6 +85,7 @@ class Models:
         names = list(self.manifests) if name is None else [name]
         for each in names:
             self._installed[each] = self._look(self.manifests[each])
+        self._find_kept()
         self.generation += 1
 
     def installed(self) -> list[Installed]:
@@ -111,7 +117,10 @@ class Models:
         """The ready model that serves a task; with `space`, the one whose vectors lie there. ModelMissing with the
         command that fetches one, or ModelBroken."""
         serving = [each for each in self._serving(task) if not space or each.space == space]
+        earlier = [each for each in self._kept.values() if each.task == task and (not space or each.space == space)]
         looks = [self.get(manifest.name) for manifest in serving]
+        if all(look.state is not State.READY for look in looks):
+            looks += [self._earlier(manifest) for manifest in earlier]
         for look in looks:
             if look.state is State.READY:
                 return look
@@ -151,6 +160,21 @@ class Models:
         _write_receipt(receipt, entries)
         self.refresh(manifest.name)
 
+    def make_way(self, manifest: Manifest) -> None:
+        """Before files of this revision come: keep those of an earlier one whose vectors may still be compared with."""
+        folder = self.folder / manifest.name
+        if manifest.name in self._kept:
+            earlier = self._kept[manifest.name]
+            folder.rename(self.folder / f"{manifest.name}.{hashlib.sha256(earlier.space.encode()).hexdigest()[:12]}")
+            self._find_kept()
+
+    def drop_kept(self, task: str, *, but: str) -> None:
+        """Remove earlier revisions of a task's models, save the one whose vectors lie in `but`."""
+        for name, manifest in list(self._kept.items()):
+            if manifest.task == task and manifest.space != but and name != manifest.name:
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+        self._find_kept()
+
     def quarantine(self, path: Path) -> Path:
         """Move a bad file aside, never delete it; the new place."""
         aside = self.folder / ".quarantine"
@@ -173,6 +197,7 @@ class Models:
         if stamp != self._stamp:
             self._stamp = stamp
             self._installed.clear()
+            self._find_kept()
             self.generation += 1
 
     def _stamped(self) -> int:
@@ -188,7 +213,7 @@ class Models:
     def _look(self, manifest: Manifest) -> Installed:
         if manifest.unchecked:
             return Installed(manifest, State.MISSING, f"no hash of {manifest.unchecked} is known", ())
-        receipt_path = self.folder / manifest.name / _RECEIPT
+        receipt_path = self._folder_of(manifest) / _RECEIPT
         receipt = _read_receipt(receipt_path)
         changed = False
         files: list[LoadFile] = []
@@ -218,6 +243,8 @@ class Models:
             _write_receipt(receipt_path, receipt)
         if manifest.program and shutil.which(manifest.program) is None:
             return Installed(manifest, State.MISSING, f"the Debian package {manifest.debian} is not installed", ())
+        if self._may_be_kept(manifest):
+            _write(self.folder / manifest.name / _MANIFEST, written(manifest))
         return Installed(manifest, State.READY, "", tuple(files))
 
     def _expected(self, manifest: Manifest, receipt: Mapping[str, dict[str, object]]) -> list[_Expected]:
@@ -232,7 +259,7 @@ class Models:
             size = entry.get("bytes")
             if entry.get("inputs") != _inputs(manifest) or not isinstance(size, int):
                 raise FileNotFoundError(2, "not built", name)
-            expected.append(_Expected(name, self.folder / manifest.name / name, str(entry.get("sha256")), size))
+            expected.append(_Expected(name, self._folder_of(manifest) / name, str(entry.get("sha256")), size))
         return expected
 
     def path_of(self, manifest: Manifest, file: ModelFile) -> Path:
@@ -244,7 +271,38 @@ class Models:
                 spec = find_spec(source.package)
                 if spec is not None and spec.origin is not None:
                     return Path(spec.origin).parent / source.member
-        return self.folder / manifest.name / file.name
+        return self._folder_of(manifest) / file.name
+
+    def _may_be_kept(self, manifest: Manifest) -> bool:
+        """Whether its vectors are kept, and all that it needs lies in its own folder."""
+        here = any(source.is_here for each in manifest.files for source in each.sources)
+        own = manifest.files and not here and self.manifests.get(manifest.name) is manifest
+        return bool(own) and manifest.task.startswith("embed-")
+
+    def _earlier(self, manifest: Manifest) -> Installed:
+        key = f"{manifest.name}@{manifest.space}"
+        if key not in self._installed:
+            self._installed[key] = self._look(manifest)
+        return self._installed[key]
+
+    def _folder_of(self, manifest: Manifest) -> Path:
+        kept = next((name for name, each in self._kept.items() if each is manifest), manifest.name)
+        return self.folder / kept
+
+    def _find_kept(self) -> None:
+        """Earlier revisions that lie here: in the place of the one that is to come, until it comes, or beside it."""
+        found: dict[str, Manifest] = {}
+        for path in sorted(self.folder.glob(f"*/{_MANIFEST}")):
+            try:
+                earlier = read_kept(path)
+            except (ConfigError, OSError):
+                continue  # a file that cannot be read costs what it was kept for, and no more
+            now = self.manifests.get(earlier.name)
+            if now is not None and now.space != earlier.space and path.parent.name.partition(".")[0] == earlier.name:
+                found[path.parent.name] = earlier
+        if found != self._kept:
+            self._installed = {name: look for name, look in self._installed.items() if "@" not in name}
+        self._kept = found
 
 
 def file_sha256(path: Path) -> str:
@@ -279,10 +337,17 @@ def _read_receipt(path: Path) -> dict[str, dict[str, object]]:
 
 def _write_receipt(path: Path, entries: Mapping[str, Mapping[str, object]]) -> None:
     """A receipt that cannot be written only costs hashing again."""
+    _write(path, json.dumps(entries, indent=1))
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all; nothing where it says this already, or cannot be written."""
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
-    except OSError:
+    except (OSError, ValueError):
         part.unlink(missing_ok=True)

@@ -200,6 +200,8 @@ class ProcessWorkers:
     def settle(self, task: str, space: str) -> None:
         """As `Workers.settle`."""
         self._settled[task] = space
+        if space:
+            self._models.drop_kept(task, but=space)
 
     async def unload(self, task: str) -> None:
         """As `Workers.unload`; the request under way and those before it in the queue are answered first."""
