@@ -13,6 +13,8 @@ from playwright.async_api import Page, async_playwright, expect
 
 from gateway.entities import Role
 from gateway.pairing import TRIES, WINDOW_S
+from gateway.store import firmware, paired
+from gateway.store.firmware import Image
 from tests.e2e.owned import OwnBroker, OwnedHouse, Unit, own_broker, owned_house
 
 pytestmark = [pytest.mark.slow, pytest.mark.system("chromium")]
@@ -148,6 +150,28 @@ async def test_a_camera_is_paired_named_told_what_to_do_and_put_out(house: Owned
     await expect(page.locator("#door")).to_contain_text("Denied: a wrong code")
     await expect(page.locator("#door")).to_contain_text("Put out")
     await picture(page, "door")
+
+
+async def test_an_older_firmware_is_asked_for_with_a_tick(house: OwnedHouse, page: Page) -> None:
+    unit = Unit()  # it runs 1.4.2
+    device = (await unit.pair((await house.open_window())["text"]))["device"]
+    for version in ("1.4.1", "1.4.0"):
+        image = Image("xiao-esp32s3-sense", version, 1_000, version[-1] * 64, "c2ln", 1)
+        await house.gateway.db.write(lambda c, image=image: firmware.put(c, image))
+    await page.goto(f"http://127.0.0.1:{house.settings.http.port}/devices/{device}")
+    await page.locator("html[data-ready]").wait_for(state="attached")
+    await expect(page.get_by_role("button", name="Update to")).to_have_count(0)
+    await page.locator("summary", has_text="Give it an older firmware").click()
+    await page.get_by_label("Version").select_option("1.4.0")
+    give = page.get_by_role("button", name="Give it this one")
+    await give.click()
+    assert (await house.admin("GET", f"/devices/{device}/camera"))["commands"] == []  # the box was not ticked
+    await page.get_by_label("Yes, though it is no newer").check()
+    await picture(page, "device-older-firmware")
+    await give.click()
+    await expect(page.locator("#device-asked")).to_contain_text("Update")
+    (command,) = await house.gateway.db.read(lambda c: paired.commands(c, device))
+    assert (command.args["version"], command.args["allow_downgrade"]) == ("1.4.0", True)
 
 
 async def test_a_code_that_is_over_is_said_so_and_a_new_one_is_a_click_away(house: OwnedHouse, page: Page) -> None:
