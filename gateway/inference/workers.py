@@ -38,6 +38,8 @@ _THUMB_IDLE_S = 300.0
 _SHADOW = "shadow"
 """The worker of a model that is to take another one's place: what it does in advance may hold nobody up."""
 _SHADOW_IDLE_S = 60.0
+_SHADOW_S = 600.0
+"""Its deadline: where everybody goes first, how long it takes says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,8 @@ class ProcessWorkers:
         slot = self._slots[_SHADOW if coming else model.manifest.slot]
         await self._make_room(slot)
         try:
-            reply, took_ms = await slot.run(task, request, priority, self._deadline_s(task))
+            deadline_s = _SHADOW_S if coming else self._deadline_s(task)
+            reply, took_ms = await slot.run(task, request, priority, deadline_s)
         except ModelBroken:
             await asyncio.to_thread(self._models.verify, model.manifest.name)
             raise
