@@ -16,7 +16,8 @@ from gateway.pipeline import plan
 from gateway.pipeline.plan import find_steps, queue_plan
 
 ORDER = [
-    "note", "quality", "sound", "vad", "asr", "detect", "dedupe", "classify", "look", "ocr", "caption", "embed",
+    "note", "quality", "sound", "vad", "asr", "detect", "speakers", "dedupe", "classify", "look", "ocr",
+    "caption", "embed",
 ]  # fmt: skip
 
 
