@@ -13,7 +13,7 @@
 
 #define FIRMWARE_VERSION "0.1.0"
 
-enum { TELEMETRY_MS = 60000, AFTER_BROWN_OUT_MS = 3000, JOIN_MS = 20000 };
+enum { TELEMETRY_MS = 60000, AFTER_BROWN_OUT_MS = 3000, JOIN_MS = 20000, PAIRING_MS = 120000 };
 
 static const char TAG[] = "hearthcam";
 
@@ -36,10 +36,25 @@ static hal_esp_stream broker, web;
 static hl_credential credential;
 static char serial[18];
 
-static void run_setup(void) {
-    const hl_pair_config config = {&web.web, &kv, &random_, serial, BOARD_NAME, FIRMWARE_VERSION, false};
+static const hl_pair_config PAIRING = {&web.web, &kv, &random_, serial, BOARD_NAME, FIRMWARE_VERSION, false};
+
+static void run_setup(uint32_t patience_ms) {
     hal_esp_stream_begin(&web, "", 0, NULL, 0);
-    setup_run(&kv, &memory.pair, &config);
+    setup_run(&kv, &memory.pair, &PAIRING, patience_ms);
+}
+
+/* Whether it was told of another house, or of this one again, when it was a camera last. */
+static bool is_invited(void) {
+    hl_pair_wake(&memory.pair, &PAIRING);
+    return memory.pair.state == HL_PAIR_FETCHING;
+}
+
+/* It was put out of its house, and somebody wants it in again: what is on the card stays, the rest begins anew. */
+static void pair_again(const char *text) {
+    hl_device_end(&memory.device);
+    hl_pair_wake(&memory.pair, &PAIRING);
+    hl_pair_begin(&memory.pair, text);
+    esp_restart();
 }
 
 /* Without a card there is nothing to keep a promise with; without a camera it still tells how it fares. */
@@ -86,7 +101,8 @@ void app_main(void) {
     hal_esp_clock(&clock_, &random_);
     hal_esp_system(&system_);
     hal_esp_serial(serial);
-    if (!setup_load(&wifi, &kv) || !hl_credential_load(&credential, &kv)) run_setup();
+    if (!setup_load(&wifi, &kv) || !hl_credential_load(&credential, &kv)) run_setup(0);
+    if (is_invited()) run_setup(PAIRING_MS);
     size_t ca_bytes = hl_credential_ca(&credential, &kv, ca);
     hal_esp_stream_begin(&broker, credential.host, credential.port, ca, ca_bytes);
     hal_esp_stream_begin(&web, credential.host, 8480, ca, ca_bytes);
@@ -101,6 +117,8 @@ void app_main(void) {
     }
     for (;;) {
         hl_device_step(&memory.device);
+        const char *text = setup_heard(&kv, &PAIRING);
+        if (text) pair_again(text);
         vTaskDelay(1);
     }
 }

@@ -126,8 +126,10 @@ static void open_page(const char *serial) {
     (void)httpd_register_uri_handler(server, &TAKE);
 }
 
+static improv serial_line;
+
 /* Restart once paired; after a refusal wait for another text. */
-static void try_pairing(hl_pair *pair, improv *serial_line) {
+static void try_pairing(hl_pair *pair) {
     if (told.text_told) {
         told.text_told = false;
         hl_pair_begin(pair, told.text);
@@ -135,35 +137,52 @@ static void try_pairing(hl_pair *pair, improv *serial_line) {
     if (!wifi_joined()) return;
     hl_pair_state before = pair->state, state = hl_pair_step(pair, (uint64_t)esp_timer_get_time());
     if (state == HL_PAIR_DONE) esp_restart();
-    if (state == HL_PAIR_FAILED && before != HL_PAIR_FAILED) improv_fail(serial_line, IMPROV_UNABLE);
+    if (state == HL_PAIR_FAILED && before != HL_PAIR_FAILED) improv_fail(&serial_line, IMPROV_UNABLE);
 }
 
-void setup_run(const hl_kv *kv, hl_pair *pair, const hl_pair_config *config) {
-    static improv serial_line;
+/* What came on the serial line, taken in; a new Wi-Fi is joined. */
+static void listen(const hl_kv *kv, const hl_pair_config *config) {
+    static bool announced;
+    uint8_t bytes[64];
+    size_t n = console_read(bytes, sizeof bytes);
+    if (!serial_line.write)
+        serial_line = (improv){.state = IMPROV_READY,
+                               .info = {"hearthcam", config->firmware, config->board, config->hardware},
+                               .wifi = on_wifi,
+                               .text = on_text,
+                               .write = on_write};
+    for (size_t i = 0; i < n; i++) improv_take(&serial_line, bytes[i]);
+    if (told.wifi_told) {
+        told.wifi_told = announced = false;
+        (void)kv->put(kv->self, "wifi", &told.wifi, sizeof told.wifi);
+        (void)wifi_join(&told.wifi);
+    }
+    if (wifi_joined() && !announced) {
+        announced = true;
+        improv_joined(&serial_line, "");
+    }
+}
+
+const char *setup_heard(const hl_kv *kv, const hl_pair_config *config) {
+    hl_invitation invitation;
+    listen(kv, config);
+    if (!told.text_told) return NULL;
+    told.text_told = false;
+    if (hl_invitation_read(told.text, &invitation) && invitation.pinned) return told.text;
+    improv_fail(&serial_line, IMPROV_INVALID);
+    return NULL;
+}
+
+void setup_run(const hl_kv *kv, hl_pair *pair, const hl_pair_config *config, uint32_t patience_ms) {
     setup_wifi wifi;
-    bool announced = false;
-    serial_line = (improv){.state = IMPROV_READY,
-                           .info = {"hearthcam", config->firmware, config->board, config->hardware},
-                           .wifi = on_wifi,
-                           .text = on_text,
-                           .write = on_write};
     hl_pair_wake(pair, config);
     if (setup_load(&wifi, kv)) (void)wifi_join(&wifi);
-    open_page(config->hardware);
-    for (;;) {
-        uint8_t bytes[64];
-        size_t n = console_read(bytes, sizeof bytes);
-        for (size_t i = 0; i < n; i++) improv_take(&serial_line, bytes[i]);
-        if (told.wifi_told) {
-            told.wifi_told = announced = false;
-            (void)kv->put(kv->self, "wifi", &told.wifi, sizeof told.wifi);
-            (void)wifi_join(&told.wifi);
-        }
-        if (wifi_joined() && !announced) {
-            announced = true;
-            improv_joined(&serial_line, "");
-        }
-        try_pairing(pair, &serial_line);
+    if (!patience_ms) open_page(config->hardware);
+    for (uint32_t waited = 0; !patience_ms || (waited < patience_ms && pair->state != HL_PAIR_FAILED); waited += 10) {
+        listen(kv, config);
+        try_pairing(pair);
         vTaskDelay(pdMS_TO_TICKS(10));
     }
+    hl_pair_begin(pair, ""); /* what it was told is forgotten */
+    esp_restart();
 }

@@ -11,8 +11,14 @@ typedef struct {
 bool setup_load(setup_wifi *wifi, const hl_kv *kv);
 
 /* Ask for what is missing, by serial line and by a page on an access point of its own, until the camera is paired.
- * `pair` is working memory. Ends in a restart. */
-void setup_run(const hl_kv *kv, hl_pair *pair, const hl_pair_config *config);
+ * `pair` is working memory. Ends in a restart. `patience_ms`: one that is paired already tries what it was told for so
+ * long, without a page, and is what it was again; 0: it is not paired. */
+void setup_run(const hl_kv *kv, hl_pair *pair, const hl_pair_config *config, uint32_t patience_ms);
+
+/* While it is a camera: what was typed on its serial line. The text of a pairing, which whoever put it out and wants it
+ * back types there; NULL: none. A Wi-Fi is kept and joined. The line alone: whoever has it has the board in their hand,
+ * and what waits on its card goes to the house that it is paired with. */
+const char *setup_heard(const hl_kv *kv, const hl_pair_config *config);
 
 /* wifi.c */
 bool wifi_begin(void);
