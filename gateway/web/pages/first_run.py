@@ -56,6 +56,7 @@ _TASKS = {
     "vad": ("Voices", "where somebody speaks"),
     "asr": ("Speech", "what was said, in English"),
     "asr-draft": ("Speech, a draft", "heard roughly, marked so"),
+    "embed-speaker": ("Who spoke", "one voice from another, without names"),
     "sound": ("Sounds", "doorbell, barking, alarms"),
     "caption": ("Captions", "a sentence for each picture"),
     "quality": ("Light and sharpness", "day or night, blurred or sharp"),

@@ -225,6 +225,7 @@ _STEPS = {
     "ocr": "Printed text",
     "vad": "Voices",
     "asr": "Speech",
+    "speakers": "Who spoke",
     "sound": "Sounds",
     "note": "Words",
     "embed": "Meaning, words",
