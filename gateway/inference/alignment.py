@@ -20,7 +20,7 @@ _NEAR_PX = 14.0
 _PAIRS = 160
 _ROUGH_PX = 16.0
 _TOLERANCES_PX = (9.0, 5.0, 3.0)
-_LEAST_PAIRS = 5
+_LEAST_PAIRS = 7
 _ROUNDS = 6
 _SIDES_PX = (96, 160)
 _SAMPLES = 2_500
@@ -120,7 +120,8 @@ def _register(one: Landmarks, other: Landmarks, *, mirror: bool) -> tuple[int, M
     row = np.arange(len(nearest))
     score = alike[row, nearest]
     # The second nearest of another place: the same corner stands at several sizes.
-    near = np.abs(other.places[nearest][:, None] - other.places[None]).max(2) < _NEAR_PX
+    near = np.abs(np.subtract.outer(other.places[nearest, 0], other.places[:, 0])) < _NEAR_PX
+    near &= np.abs(np.subtract.outer(other.places[nearest, 1], other.places[:, 1])) < _NEAR_PX
     second = np.where(near, -1, alike).max(1)
     far, second_far = np.sqrt(np.maximum(2 - 2 * score, 0)), np.sqrt(np.maximum(2 - 2 * second, 1e-9))
     ratio = far / second_far

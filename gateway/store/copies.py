@@ -1,18 +1,22 @@
 """Vectors by which copies are found: one a picture that stands by itself. They serve no search and are in no index.
 
-64 numbers in a byte each: they name a handful of candidates, and what names a copy is the pixels.
+A byte a number: they name a handful of candidates, and what names a copy is the pixels. A vector has two halves (a
+picture in its colours, and in even light), and two pictures are as near as the nearer pair of halves.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from gateway.entities import Capture, Embedding
 from gateway.store.db import Connection
+
+Floats: TypeAlias = npt.NDArray[np.float32]
 
 _NEAR = (
     "SELECT v.capture, v.vector FROM copy_vector AS v JOIN capture AS c ON c.id = v.capture"
@@ -33,10 +37,16 @@ def near(
     kept = [row for row in rows if len(row["vector"]) == len(one)]
     if not kept:
         return []
-    many = np.frombuffer(b"".join(row["vector"] for row in kept), dtype=np.int8).reshape(len(kept), -1)
-    alike = _unit(many) @ _unit(np.frombuffer(one, dtype=np.int8)[None])[0]
+    alike = nearness(_numbers([one])[0], _numbers([row["vector"] for row in kept]))
     best = np.argsort(-alike, kind="stable")[:limit].tolist()
     return [(float(alike[place]), int(kept[place]["capture"])) for place in best]
+
+
+def nearness(one: Floats, others: Floats) -> Floats:
+    """[n] cosines of the nearer halves, of a vector [d] and others [n, d]."""
+    mine, theirs = _unit(one.reshape(1, 2, -1)), _unit(others.reshape(len(others), 2, -1))
+    nearer: Floats = (mine * theirs).sum(2).max(1)
+    return nearer
 
 
 def put(connection: Connection, capture_id: int, vector: Embedding) -> None:
@@ -54,7 +64,10 @@ def _bytes_of(vector: bytes) -> bytes:
     return np.rint(values / top * 127).astype(np.int8).tobytes()
 
 
-def _unit(vectors: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
-    values = vectors.astype(np.float32)
-    unit: npt.NDArray[np.float32] = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), np.float32(1e-9))
+def _numbers(vectors: Sequence[bytes]) -> Floats:
+    return np.frombuffer(b"".join(vectors), dtype=np.int8).reshape(len(vectors), -1).astype(np.float32)
+
+
+def _unit(halves: Floats) -> Floats:
+    unit: Floats = halves / np.maximum(np.linalg.norm(halves, axis=2, keepdims=True), np.float32(1e-9))
     return unit

@@ -2,8 +2,8 @@
 
 A small convolutional network after SSCD (Pizzi et al. 2022): two views of each picture are drawn to one another and
 all pictures of a batch apart (InfoNCE), and the vectors are spread over the sphere (KoLeo). One thread, one seed; it
-goes on from the last checkpoint in the folder. The vector that is kept is the mean over the eight flips and quarter
-turns of the picture, so that those need not be learnt: they are a part of the graph.
+goes on from the last checkpoint in the folder. What is kept is the mean over the eight flips and quarter turns of the
+picture, in its colours and in even light: neither need be learnt, they are a part of the graph.
 """
 
 from __future__ import annotations
@@ -59,17 +59,26 @@ class CopyNet(nn.Module):
 
 
 class Turned(nn.Module):
-    """One picture → the mean over its flips and quarter turns."""
+    """[1, 3, 128, 128] RGB 0..255 → [2, 64]: the mean over its flips and quarter turns, as it is and in even light.
+
+    The first half knows colours and puts up with frames and screens; the second, of the light alone with its mean and
+    deviation made even, puts up with whatever was done to light and colours. A copy is near in at least one.
+    """
 
     def __init__(self, net: CopyNet) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        both = torch.cat([pixels, pixels.flip(3)])
+        light = (pixels * torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
+        apart = light - light.mean((2, 3), keepdim=True)
+        deviation = (apart * apart).mean((2, 3), keepdim=True).sqrt().clamp(min=8.0)
+        even = (apart / deviation * 58.0 + 118.0).clamp(-60.0, 320.0)
+        halves = torch.cat([pixels, torch.cat([even, even, even], 1)])
+        both = torch.cat([halves, halves.flip(3)])
         half = torch.cat([both, both.flip(2)])
         found = self.net(torch.cat([half, half.transpose(2, 3)]))
-        return functional.normalize(found.mean(0, keepdim=True), dim=1)
+        return functional.normalize(found.reshape(8, 2, DIM).mean(0), dim=1)
 
 
 def main(argv: list[str]) -> int:

@@ -32,6 +32,7 @@ from gateway.inference.pictures import decode_picture
 from gateway.inference.runtime import OnnxModel
 from gateway.pipeline.steps import dedupe
 from gateway.store.blobs import BlobFolder
+from gateway.store.copies import nearness
 from tests.bench.copy_suite import Suite, suite
 from tests.bench.result import Result
 
@@ -210,7 +211,7 @@ def _judged(one: Described, others: Sequence[Described]) -> Scores:
     own = str(one.measured["phash"])
     banded = [place for place, other in enumerate(others) if _share_a_band(own, str(other.measured["phash"]))]
     hashed = [banded[at] for at in dedupe.nearest_by_hash(own, [str(others[at].measured["phash"]) for at in banded])]
-    alike = np.stack([other.vector for other in others]) @ one.vector
+    alike = nearness(one.vector, np.stack([other.vector for other in others]))
     nearest = [int(place) for place in np.argsort(-alike, kind="stable")[:_NEAREST]]
     doubts: dict[int, float] = {}
     for place in dict.fromkeys([*hashed, *nearest]):

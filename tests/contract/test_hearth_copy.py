@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 
 from gateway.errors import ModelBroken, Rejected
 from gateway.inference import quantise
@@ -16,6 +16,7 @@ from gateway.inference.family import Options, Request
 from gateway.inference.manifest import manifests_folder, read_manifests
 from gateway.inference.models import Models, State
 from gateway.inference.worker import blob_to_map
+from gateway.store.copies import nearness
 from models.train.copy_pictures import procedural
 from tests.contract.inference_house import sealed
 
@@ -55,11 +56,17 @@ def test_mirrors_and_quarter_turns_change_next_to_nothing(tmp_path: Path) -> Non
         assert one @ _vector(tmp_path, turned) > 0.97
 
 
+def test_other_light_and_no_colours_are_near_in_one_half(tmp_path: Path) -> None:
+    one = _vector(tmp_path, PICTURES[2])
+    for changed in (PICTURES[2].convert("L").convert("RGB"), ImageEnhance.Brightness(PICTURES[2]).enhance(0.6)):
+        assert nearness(_vector(tmp_path, changed), one[None])[0] > 0.95
+
+
 def test_a_copy_is_nearer_than_any_other_picture(tmp_path: Path) -> None:
     others = np.stack([_vector(tmp_path, each) for each in PICTURES])
     for place, picture in enumerate(PICTURES):
         for copy in (picture.resize((120, 90)), picture.crop((20, 10, 300, 230))):
-            assert int((others @ _vector(tmp_path, copy)).argmax()) == place
+            assert int(nearness(_vector(tmp_path, copy), others).argmax()) == place
 
 
 def test_int8_keeps_what_its_gate_asks_for() -> None:

@@ -1,8 +1,9 @@
 """Turn a picture into a vector that stays near itself whatever people do to the picture: our own network.
 
 Task `copy-vector`, no params. File: one `.onnx` (pixels[1,3,128,128] RGB 0..255, squeezed into the square, its
-normalisation, turns and mirrors in the graph → 64 numbers). Answers `{vector, dim}`: float32 little-endian,
-L2-normalised. It names candidates for a copy; whether one is, the task `overlap` says.
+normalisation, turns and mirrors in the graph → [2, 64]: in its colours, and in even light). Answers `{vector, dim}`:
+float32 little-endian, L2-normalised, both halves alike. Two pictures are as near as the nearer pair of halves (`near`).
+It names candidates for a copy; whether one is, the task `overlap` says.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from gateway.inference.pictures import picture_of
 from gateway.inference.runtime import OnnxModel
 
 SIDE_PX = 128
-DIM = 64
+DIM = 128
+"""Of two halves."""
 
 
 def load(files: Mapping[str, Path], options: Options) -> Runner:
@@ -35,11 +37,12 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
 
 
 def described(model: OnnxModel, image: Image.Image) -> npt.NDArray[np.float32]:
-    """[64], of length 1. ModelBroken when the graph makes something else."""
+    """[128], of length 1. ModelBroken when the graph makes something else."""
     (raw,) = model.run({"pixels": prepared(image)})
-    if raw.shape != (1, DIM) or not np.isfinite(raw).all():
-        raise ModelBroken("the copy model's output is no vector of 64")
-    vector: npt.NDArray[np.float32] = (raw[0] / max(float(np.linalg.norm(raw[0])), 1e-12)).astype(np.float32)
+    if raw.shape != (2, DIM // 2) or not np.isfinite(raw).all():
+        raise ModelBroken("the copy model's output is no vector of 2 × 64")
+    halves = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
+    vector: npt.NDArray[np.float32] = (halves.ravel() / np.sqrt(2)).astype(np.float32)
     return vector
 
 
