@@ -79,7 +79,7 @@ class Screens:
     house: WebHouse
     loop: asyncio.AbstractEventLoop
     uids: dict[str, str] = field(default_factory=dict)
-    """What the story names: `parcel`, `note`, `sound`, `still`."""
+    """What the story names: `parcel`, `note`, `sound`, `still`, and `front`, which `still` repeats."""
 
     def do(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do it on the house's own loop."""
@@ -219,6 +219,7 @@ class _Teller:
             self.uids["breakfast"] = uid
         if copy is not None:
             self.uids["still"] = uid
+            self.uids["front"] = self.standing[shot.camera]
 
     async def add_sounds_and_notes(self) -> None:
         words = "The books came. Nora, yours is on the kitchen table."

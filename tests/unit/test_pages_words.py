@@ -93,7 +93,7 @@ def test_a_caption_says_who_wrote_it() -> None:
 
 def test_every_kind_of_copy_has_its_words() -> None:
     assert {words.copy_badge(kind).text for kind in DuplicateKind} == {
-        "Exact copy",
+        "Exact",
         "Re-encoded",
         "Edited",
         "Burst",

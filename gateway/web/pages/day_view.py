@@ -126,10 +126,10 @@ def ledger(totals: Where) -> tuple[LedgerLine, ...]:
     lines.append(LedgerLine("Lost", f"−{totals.lost:,}" if totals.lost else "0", ""))
     lines.append(LedgerLine("Stored here", f"{totals.stored:,}", "sum"))
     lines.append(LedgerLine("Same still scene, folded", f"{totals.folded_static:,}", "part"))
-    lines.append(LedgerLine("Copies, folded", f"{totals.folded_copies:,}", "part"))
+    lines.append(LedgerLine("Other duplicates, folded", f"{totals.folded_copies:,}", "part"))
     lines.append(LedgerLine("Set aside, could not be read", f"{totals.set_aside:,}", "part"))
     lines.append(LedgerLine("Shown as memories", f"{totals.shown:,}", "part"))
-    return tuple(line for line in lines if line.value != "0" or not line.label.startswith(("Copies", "Set", "Lost")))
+    return tuple(line for line in lines if line.value != "0" or not line.label.startswith(("Other", "Set", "Lost")))
 
 
 @dataclass(frozen=True, slots=True)

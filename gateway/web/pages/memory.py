@@ -9,6 +9,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from gateway.config import zone_name
+from gateway.duplicates import Decided as PairSaid
 from gateway.entities import AiUsage, Kind, Memory, Privacy, Viewer
 from gateway.policy import may_change
 from gateway.recall.about import Decision, Sees
@@ -92,13 +93,13 @@ async def _show(request: web.Request) -> web.StreamResponse:
     uid = request.match_info["id"]
     memories, zone = parts.memories, zone_name(parts.settings)
     memory = await memories.get(viewer, uid)
-    near, copies, decisions, sees = await asyncio.gather(
+    near, copies, decisions, said, sees = await asyncio.gather(
         memories.near(viewer, uid), memories.copies(viewer, uid), memories.decisions(viewer, uid),
-        memories.who_can_see(viewer, uid),
+        memories.duplicates.decisions(viewer, uid=uid), memories.who_can_see(viewer, uid),
     )  # fmt: skip
     names = {card.device.id: card.device.name for card in await parts.devices.all(viewer)}
     place = names.get(memory.capture.device or "", memory.capture.device or "")
-    around = Around(viewer, near, copies, decisions, sees, place, back="of" in request.query)
+    around = Around(viewer, near, copies, decisions, said, sees, place, back="of" in request.query)
     return await render(request, "memory.html", layout=layout(request), view=page_view(memory, around, zone=zone))
 
 
@@ -110,6 +111,8 @@ class Around:
     near: list[Memory]
     copies: list[Memory]
     decisions: list[Decision]
+    said: list[PairSaid]
+    """Decisions about it and another picture."""
     sees: list[Sees]
     place: str
     back: bool
@@ -165,7 +168,7 @@ def page_view(memory: Memory, around: Around, *, zone: str) -> MemoryPage:
         steps=memory_view.steps(memory),
         total=_total(memory),
         fingerprint=_fingerprint(capture.sha256.hex()),
-        decisions=memory_view.decided(around.decisions, zone=zone),
+        decisions=memory_view.decided(around.decisions, around.said, memory, zone=zone),
     )
 
 

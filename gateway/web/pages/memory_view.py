@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from gateway.entities import Annotation, Duplicate, DuplicateKind, Json, Memory, Stored
+from gateway.duplicates import Decided as PairSaid
+from gateway.entities import Annotation, DuplicateKind, Json, Memory, PairVerdict, Stored
 from gateway.recall.about import Decision
-from gateway.web.pages import svg, words
+from gateway.web.pages import duplicates_view, svg, words
 from gateway.web.pages.svg import Outline
 from gateway.web.pages.thumbs import Thumb, thumb
+from gateway.web.pages.words import Badge
 
 SHOWN_FROM = 0.4
 """Boxes that the detector is less sure of are not drawn."""
@@ -31,15 +33,15 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class CopyLine:
-    """Copies of one kind."""
+    """What it is a duplicate of, or its duplicates of one kind."""
 
     thumb: Thumb
     name: str
-    how_many: str
+    badge: Badge
     evidence: str
     uid: str
-    """The one to keep apart; empty when there are many."""
-    button: str
+    """The one that repeats `front`; empty when there are many."""
+    front: str
     show_all: str
 
 
@@ -59,10 +61,14 @@ class StepLine:
 class Decided:
     """Something that a person decided."""
 
+    at_us: int
     who: str
     what: str
     value: str
     when: str
+    pair: tuple[str, str] = ("", "")
+    """Of a decision about two pictures that may be taken back: their uids."""
+    verdict: str = ""
 
 
 def said(memory: Memory, step: str) -> Annotation | None:
@@ -136,73 +142,50 @@ def _sentences(found: Sequence[Json]) -> list[tuple[int, str]]:
     return [(at_us, " ".join(text)) for at_us, text in out]
 
 
-_ONE = {
-    DuplicateKind.EXACT: "Exact copy",
-    DuplicateKind.REENCODED: "Re-encoded",
-    DuplicateKind.EDITED: "Edited",
-    DuplicateKind.BURST: "Burst",
-    DuplicateKind.STATIC: "Same still scene",
-}
-
-
 def copies(memory: Memory, found: Sequence[Memory], *, zone: str) -> tuple[CopyLine, ...]:
-    """What it is a copy of, then its own copies, one line a kind."""
+    """What it is a duplicate of, then its own duplicates, one line a kind."""
     lines: list[CopyLine] = []
-    own = memory.duplicate
-    if own is not None:
-        front = next((each for each in found if each.capture.uid == memory.duplicate_of_uid), None)
-        if front is not None:
-            at = words.clock(front.capture.captured_at.at_us, zone, seconds=True)
-            told = f"of the one at {at}: {evidence(own)}"
-            lines.append(CopyLine(thumb(front, zone), _ONE[own.kind], "", told, memory.capture.uid, "Not a copy", ""))
+    uid, own = memory.capture.uid, memory.duplicate
+    front = next((each for each in found if each.capture.uid == memory.duplicate_of_uid), None)
+    if own is not None and front is not None:
+        name = f"The same picture as the one {_when(front, memory, zone)}"
+        told = duplicates_view.evidence(memory, front)
+        badge = words.copy_badge(own.kind)
+        lines.append(CopyLine(thumb(front, zone), name, badge, told, uid, front.capture.uid, ""))
     for kind in DuplicateKind:
-        mine = [each for each in found if each.duplicate is not None and each.duplicate.of == memory.capture.id]
+        mine = [each for each in found if each.duplicate is not None and each.duplicate_of_uid == uid]
         same = [each for each in mine if each.duplicate is not None and each.duplicate.kind is kind]
         if same:
-            lines.append(_group(kind, same, zone))
+            lines.append(_group(kind, memory, same, zone))
     return tuple(lines)
 
 
-def _group(kind: DuplicateKind, same: Sequence[Memory], zone: str) -> CopyLine:
+def _group(kind: DuplicateKind, memory: Memory, same: Sequence[Memory], zone: str) -> CopyLine:
     first, last = same[0], same[-1]
-    duplicate = first.duplicate
-    assert duplicate is not None
-    many = len(same) > 1
-    told = evidence(duplicate)
-    if many:
-        start, end = (words.clock(each.capture.captured_at.at_us, zone) for each in (first, last))
-        told = f"{start} to {end}, nothing moved" if kind is DuplicateKind.STATIC else f"{start} to {end}, {told}"
-    begin, stop = (
-        words.local(at, zone).strftime("%Y-%m-%dT%H:%M:%S")
-        for at in (first.capture.captured_at.at_us, last.capture.captured_at.at_us + words.SECOND_US)
-    )
-    device = f"device={first.capture.device}&" if first.capture.device else ""
+    uid, badge = memory.capture.uid, words.copy_badge(kind)
+    if len(same) == 1:
+        name = f"The one {_when(first, memory, zone)} is the same picture"
+        told = duplicates_view.evidence(first, memory)
+        return CopyLine(thumb(first, zone), name, badge, told, first.capture.uid, uid, "")
+    start, end = (words.clock(each.capture.captured_at.at_us, zone) for each in (first, last))
     return CopyLine(
         thumb=thumb(first, zone),
-        name=_ONE[kind],
-        how_many=words.count(len(same), "frame" if first.capture.record else "file"),
-        evidence=told,
-        uid="" if many else first.capture.uid,
-        button="" if many else "Keep apart" if kind in {DuplicateKind.BURST, DuplicateKind.STATIC} else "Not a copy",
-        show_all=f"/search?{device}from={begin}&to={stop}&folded=1" if many else "",
+        name=f"{len(same):,} are the same picture",
+        badge=badge,
+        evidence=f"{start} to {end}, nothing moved" if kind is DuplicateKind.STATIC else f"{start} to {end}",
+        uid="",
+        front=uid,
+        show_all=f"/duplicates?kind={kind.value}&of={uid}",
     )
 
 
-def evidence(duplicate: Duplicate) -> str:
-    """Why it is believed to be a copy."""
-    data = duplicate.evidence
-    parts = []
-    if "apart_us" in data:
-        parts.append(f"{words.span(int(_float(data['apart_us'])))} apart, same camera")
-    if duplicate.kind is DuplicateKind.EXACT:
-        parts.append(f"the same {words.size(int(_float(data.get('bytes'))))}, byte for byte")
-    if duplicate.kind is DuplicateKind.STATIC:
-        parts.append("nothing moved")
-    if "distance" in data:
-        parts.append(f"picture distance {int(_float(data['distance']))} of 64")
-    if _float(data.get("cells")) > 0:
-        parts.append(f"{_float(data['cells']):.0%} of the picture changed")
-    return ", ".join(parts)
+def _when(other: Memory, memory: Memory, zone: str) -> str:
+    """`at 11:06:42`, with the day where it is another one."""
+    at_us, own_us = other.capture.captured_at.at_us, memory.capture.captured_at.at_us
+    day = words.local(at_us, zone).date()
+    clock = words.clock(at_us, zone, seconds=True)
+    same_day = day == words.local(own_us, zone).date()
+    return f"at {clock}" if same_day else f"of {words.short_day(day, year=True)}, {clock}"
 
 
 def steps(memory: Memory) -> tuple[StepLine, ...]:
@@ -244,17 +227,36 @@ _VALUES = {"private": "Only me", "circle": "Circle", "public": "Public", "none":
 _VALUES["train"] = "For answers and learning"
 
 
-def decided(found: Sequence[Decision], *, zone: str) -> tuple[Decided, ...]:
-    """What people decided, newest first."""
-    return tuple(
+def decided(found: Sequence[Decision], pairs: Sequence[PairSaid], memory: Memory, *, zone: str) -> tuple[Decided, ...]:
+    """What people decided about it, and about it and another picture, newest first."""
+    about_it = [
         Decided(
+            at_us=each.at_us,
             who=each.person_name or "Somebody",
             what=_WHAT.get(each.what, each.what),
             value="" if each.what.startswith(("not-", "duplicate")) else _VALUES.get(each.value, each.value),
-            when=f"{words.short_day(words.local(each.at_us, zone).date())[4:]}, {words.clock(each.at_us, zone)}",
+            when=_decided_when(each.at_us, zone),
         )
-        for each in reversed(found)
-    )
+        for each in found
+    ]
+    about_pairs = [
+        Decided(
+            at_us=each.at_us,
+            who=each.person_name or "Somebody",
+            what="Said it is the same as the one" if each.verdict is PairVerdict.SAME else "Said it is not the same as the one",
+            value=_when(other, memory, zone),
+            when=_decided_when(each.at_us, zone),
+            pair=(each.memory.capture.uid, each.front.capture.uid) if each.mine else ("", ""),
+            verdict=each.verdict.value,
+        )
+        for each in pairs
+        for other in (each.front if each.memory.capture.uid == memory.capture.uid else each.memory,)
+    ]
+    return tuple(sorted((*reversed(about_it), *about_pairs), key=lambda each: each.at_us, reverse=True))
+
+
+def _decided_when(at_us: int, zone: str) -> str:
+    return f"{words.short_day(words.local(at_us, zone).date())[4:]}, {words.clock(at_us, zone)}"
 
 
 def _likeness(score: float) -> str:

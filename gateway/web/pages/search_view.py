@@ -191,8 +191,8 @@ def groups(answer: Answer, given: SearchQuery) -> tuple[tuple[str, tuple[Choice,
     ]
     has = [Choice("has", item, _HAS[item], f"{n:,}", item in given.has) for item, n in facets.has]
     folded = sum(n for _, n in facets.folded)
-    names = {"static": "same still scene", "copies": "copies"}
-    detail = words.listed(names[name] for name, n in facets.folded if n) or "same still scene, copies"
+    names = {"static": "same still scene", "copies": "other duplicates"}
+    detail = words.listed(names[name] for name, n in facets.folded if n) or "same still scene, other duplicates"
     folds = [Choice("folded", "1", detail[0].upper() + detail[1:], f"{folded:,}", given.folded)]
     return tuple(
         (title, tuple(choices))

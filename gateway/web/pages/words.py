@@ -183,7 +183,7 @@ def caption_badge(source: str) -> Badge:
 
 
 _COPIES = {
-    DuplicateKind.EXACT: "Exact copy",
+    DuplicateKind.EXACT: "Exact",
     DuplicateKind.REENCODED: "Re-encoded",
     DuplicateKind.EDITED: "Edited",
     DuplicateKind.BURST: "Burst",
@@ -218,7 +218,7 @@ def kind_name(kind: Kind) -> str:
 
 _STEPS = {
     "quality": "Read the file",
-    "dedupe": "Copies",
+    "dedupe": "Duplicates",
     "detect": "Objects",
     "classify": "What it is of",
     "caption": "Caption",

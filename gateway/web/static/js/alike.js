@@ -1,7 +1,7 @@
 // Pictures that look like one, nearest first: a panel that Search and a memory's page both open.
 import { call } from "./api.js";
 
-const COPIES = { burst: "burst", static: "same still scene", exact: "exact copy", reencoded: "re-encoded", edited: "edited" };
+const COPIES = { burst: "burst", static: "same still scene", exact: "exact", reencoded: "re-encoded", edited: "edited" };
 
 /** Fill `panel` for a memory. `title`: what it says; `side`: nodes at its right end. */
 export async function fill(panel, uid, { title, side = [] }) {

@@ -4,7 +4,7 @@ import { startKeys } from "./keys.js";
 import { startEvents } from "./events.js";
 import { startForms } from "./forms.js";
 
-const PAGES = { today: "./today.js", day: "./today.js", search: "./search.js", memory: "./memory.js", health: "./health.js", devices: "./devices.js", device: "./devices.js" };
+const PAGES = { today: "./today.js", day: "./today.js", search: "./search.js", memory: "./memory.js", duplicates: "./duplicates.js", health: "./health.js", devices: "./devices.js", device: "./devices.js" };
 
 startTheme();
 startKeys();

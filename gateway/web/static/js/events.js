@@ -6,6 +6,7 @@ const WATCHED = {
   today: ["memory", "gap", "device", "job"],
   day: ["memory", "gap"],
   memory: ["memory"],
+  duplicates: ["memory"],
   devices: ["device", "gap", "memory"],
   device: ["device", "gap", "memory"],
   health: ["job", "refusal", "memory"],

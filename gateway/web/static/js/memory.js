@@ -1,6 +1,7 @@
 // One memory: boxes, stepping, playing from a line, correcting, sharing, deleting with Undo.
 import { call } from "./api.js";
 import { closer, fill, made } from "./alike.js";
+import { say } from "./duplicates.js";
 import { on, go } from "./keys.js";
 import { refresh, wired } from "./live.js";
 import { toast } from "./toast.js";
@@ -70,23 +71,24 @@ async function change(body, words, undo) {
 }
 
 async function clicked(button) {
-  const { privacy, untag, apart } = button.dataset;
+  const { privacy, untag, apart, withdraw, front, said } = button.dataset;
   const now = document.querySelector('[data-privacy][aria-pressed="true"]')?.dataset.privacy;
   if (privacy && privacy !== now) await change({ privacy }, `${LABELS[privacy]} from now on`, { privacy: now });
   else if (untag) await change({ remove_tags: [untag] }, `Took “${untag}” away`, { add_tags: [untag] });
   else if (button.matches("[data-hide]")) await change({ privacy: "private" }, "Hidden from the circle", { privacy: now });
-  else if (apart) await keepApart(apart);
+  else if (apart) await decide([apart, front], "apart", "withdrawn", "Kept apart from now on");
+  else if (withdraw) await decide([withdraw, front], "withdrawn", said, "Taken back");
   else if (button.matches("[data-again]")) await again();
   else if (button.matches("[data-delete]")) await forget();
   else if (button.matches("[data-similar]")) await similar();
 }
 
-async function keepApart(id) {
-  const say = (apart) => call("POST", `/memories/${id}/keep-apart`, { apart });
+/** Say something of two pictures; `back` is what the way back says. */
+async function decide([one, other], verdict, back, words) {
   try {
-    await say(true);
+    await say(one, other, verdict);
     await refresh();
-    toast("Kept apart", { undo: async () => { await say(false); await refresh(); } });
+    toast(words, { undo: async () => { await say(one, other, back); await refresh(); } });
   } catch (error) {
     toast(error.message);
   }
