@@ -243,7 +243,9 @@ def decided(found: Sequence[Decision], pairs: Sequence[PairSaid], memory: Memory
         Decided(
             at_us=each.at_us,
             who=each.person_name or "Somebody",
-            what="Said it is the same as the one" if each.verdict is PairVerdict.SAME else "Said it is not the same as the one",
+            what="Said it is the same as the one"
+            if each.verdict is PairVerdict.SAME
+            else "Said it is not the same as the one",
             value=_when(other, memory, zone),
             when=_decided_when(each.at_us, zone),
             pair=(each.memory.capture.uid, each.front.capture.uid) if each.mine else ("", ""),
