@@ -81,6 +81,13 @@ class Home:
             found.append((await self.house.spool.put(arrival)).uid)
         return found
 
+    async def show(self, *bodies: bytes) -> list[str]:
+        """Take pictures in; their uids."""
+        return [
+            (await self.house.put(body, privacy=Privacy.CIRCLE, source_name=f"{n}.jpg")).uid
+            for n, body in enumerate(bodies)
+        ]
+
     async def understood(self) -> None:
         """Until no job waits or runs, and all can be found."""
         task = asyncio.create_task(self.runner.run(), name="runner")
@@ -98,10 +105,10 @@ class Home:
                 await task
         await self.index.catch_up()
 
-    async def done(self) -> None:
+    async def done(self, step: str = "embed") -> None:
         """Let the re-embedding do all that there is to do."""
         for _ in range(1_000):
-            if not await self.reembed.tend("embed"):
+            if not await self.reembed.tend(step):
                 return
         raise AssertionError("it never ends")
 
@@ -123,7 +130,9 @@ class Home:
 
     async def spaces(self) -> dict[str, str]:
         """Role → space of the texts."""
-        return {str(role): str(name) for role, name in await self.rows("SELECT role, name FROM space")}
+        return {
+            str(role): str(name) for role, name in await self.rows("SELECT role, name FROM space WHERE step = 'embed'")
+        }
 
     async def vectors(self) -> dict[str, int]:
         """Space → vectors."""
@@ -133,10 +142,11 @@ class Home:
 
 
 @asynccontextmanager
-async def open_home(path: Path, workers: Workers) -> AsyncIterator[Home]:
+async def open_home(path: Path, workers: Workers, *, chroma: Path | None = None) -> AsyncIterator[Home]:
+    """`chroma`: a folder for the large index, which then answers whatever it can."""
     steps = find_steps()
     small = await open_small_house(path, plan=queue_plan(steps))
-    async with small.stack, Index(small.db) as index:
+    async with small.stack, Index(small.db, folder=chroma, exact_up_to=0 if chroma else 150_000) as index:
         spool: Spool = small.spool
         house = House(small.db, spool, small.shelf, workers, steps, lambda: NOW_US)
         reembed = Reembed(house, index)

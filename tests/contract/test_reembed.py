@@ -14,6 +14,7 @@ from gateway.cli import root
 from gateway.entities import Priority, Privacy, Role, Viewer
 from gateway.errors import WorkerFailed
 from gateway.store import captures, spaces
+from tests.contract.inference_house import picture
 from tests.contract.reembed_house import NEW, NOTES, NOW_US, OLD, Home, Twin, open_home
 
 
@@ -230,3 +231,30 @@ async def test_commands_tell_which_answers_and_how_far_the_new_one_is(
     assert await asyncio.to_thread(run, "reindex", "--status") == "embed    twin-embed-text answers.\n"
     monkeypatch.setenv("HEARTHLOG_HOME", str(tmp_path / "elsewhere"))
     assert run("reindex", "--status") == "Nothing has vectors yet.\n"
+
+
+async def test_looks_change_their_space_too_save_of_what_is_no_longer_kept(tmp_path: Path) -> None:
+    workers = Twin()
+    async with open_home(tmp_path, workers) as home:
+        shown = await home.show(*(picture(64, 48, seed=n) for n in range(5)))
+        await home.understood()
+        await home.done("look")
+        await home.house.db.write(
+            lambda c: c.execute("UPDATE capture SET blob = NULL WHERE uid = ?", (shown[4],)).rowcount
+        )
+        before = await home.memories.similar(home.viewer, shown[0])
+        workers.install("embed-image", "2")
+        await home.reembed.tend("look")
+        assert await home.memories.similar(home.viewer, shown[0]) == before
+        await home.done("look")
+        assert [row[0] for row in await home.rows("SELECT name FROM space WHERE step = 'look'")] == [
+            "twin-embed-image@2/1"
+        ]
+        assert {space: n for space, n in (await home.vectors()).items() if "image" in space} == {
+            "twin-embed-image@2/1": 4
+        }
+        assert len(await home.memories.similar(home.viewer, shown[0])) == 3
+        told = await home.rows(
+            "SELECT skip_code, model, revision FROM annotation WHERE step = 'look' AND current = 1 AND skipped <> ''"
+        )
+        assert told == [("original-gone", "twin-embed-image", "2")]
