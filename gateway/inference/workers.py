@@ -145,7 +145,7 @@ class ProcessWorkers:
             "listen": self._slot("listen", nice=10, idle_s=budget.listen_idle_s),
             "query": self._slot("query", nice=0),
             "thumb": self._slot("thumb", nice=5, idle_s=_THUMB_IDLE_S),
-            _SHADOW: self._slot(_SHADOW, nice=19, idle_s=_SHADOW_IDLE_S),
+            _SHADOW: self._slot(_SHADOW, nice=10, idle_s=_SHADOW_IDLE_S),
         }
         self._settled: dict[str, str] = {}
         """Task → the space whose model serves it."""
