@@ -18,7 +18,7 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from gateway.store import paired
 from gateway.store.cameras import Setting
 from gateway.store.paired import Paired
 from tests.e2e.conftest import Mosquitto
-from tests.e2e.owned import free_port
+from tests.e2e.owned import Unit, free_port, own_broker, owned_house
 from tests.e2e.test_python313 import INSTALL_S, MAKE_S, debian_13, enter
 
 HASS = "2025.12.5"
@@ -221,6 +221,8 @@ class RealHomeAssistant:
     root: Path
     config: Path
     broker_port: int
+    login: dict[str, str] = field(default_factory=dict)
+    """`username`, `password` and `client_id` at the broker; empty where it asks for none."""
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -235,7 +237,7 @@ class RealHomeAssistant:
         entry: dict[str, object] = {
             "created_at": at,
             "modified_at": at,
-            "data": {"broker": "127.0.0.1", "port": self.broker_port},
+            "data": {"broker": "127.0.0.1", "port": self.broker_port, **self.login},
             "disabled_by": None,
             "discovery_keys": {},
             "domain": "mqtt",
@@ -399,3 +401,34 @@ async def test_a_real_home_assistant_shows_the_camera_through_restarts(broker: M
                 await hass.until(lambda found: not [each for each in found if "front_door" in each])
     finally:
         hass.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.system("debootstrap", "unshare", "chroot")
+@pytest.mark.timeout(MAKE_S + INSTALL_S + 600)
+async def test_a_real_home_assistant_comes_in_by_the_credential_that_it_was_given(
+    mosquitto: Path, tmp_path: Path
+) -> None:
+    root = await asyncio.to_thread(debian_13)
+    await asyncio.to_thread(install_home_assistant, root)
+    unit, image = Unit(), "image.front_door_picture"
+    with own_broker(mosquitto, tmp_path) as broker:
+        settings = replace(broker.settings(), home_assistant=HomeAssistant(discovery=True))
+        async with owned_house(settings) as house:
+            device = (await unit.pair((await house.open_window())["text"]))["device"]
+            given = await house.admin("POST", "/broker/home-assistant")
+            login = {"username": given["user"], "password": given["password"], "client_id": given["client_id"]}
+            hass = RealHomeAssistant(root, tmp_path / "hass", broker.port, login)
+            hass.configure()
+            try:
+                async with unit.connected() as camera:
+                    await take(camera, device, jpeg(10))
+                    await share(house.gateway, device, name="Front door")
+                    hass.start()
+                    await hass.until(lambda found: image in found, limit_s=START_S)
+                    await take(camera, device, jpeg(40))
+                    await hass.picture(jpeg(40))
+                await house.admin("POST", f"/devices/{device}/revoke")
+                await hass.until(lambda found: not [each for each in found if "front_door" in each])
+            finally:
+                hass.stop()
