@@ -18,6 +18,8 @@ from gateway.store.db import Connection
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
+_AT_ONCE = 4_096
+"""Rows that are held at a time."""
 _NEAR = (
     "SELECT v.capture, v.vector FROM copy_vector AS v JOIN capture AS c ON c.id = v.capture"
     " WHERE v.space = ? AND c.owner = ? AND c.id < ? AND c.deleted_at_us IS NULL"
@@ -32,14 +34,16 @@ def near(
     id), the nearest first; none of `apart`.
     """
     chosen = (wanted.space, capture.owner, capture.id, json.dumps(sorted(apart)))
-    rows = connection.execute(_NEAR, chosen).fetchall()
     one = _bytes_of(wanted.vector)
-    kept = [row for row in rows if len(row["vector"]) == len(one)]
-    if not kept:
-        return []
-    alike = nearness(_numbers([one])[0], _numbers([row["vector"] for row in kept]))
-    best = np.argsort(-alike, kind="stable")[:limit].tolist()
-    return [(float(alike[place]), int(kept[place]["capture"])) for place in best]
+    found: list[tuple[float, int]] = []
+    cursor = connection.execute(_NEAR, chosen)
+    while rows := cursor.fetchmany(_AT_ONCE):
+        kept = [row for row in rows if len(row["vector"]) == len(one)]
+        if kept:
+            alike = nearness(_numbers([one])[0], _numbers([row["vector"] for row in kept])).tolist()
+            found += [(float(cosine), int(row["capture"])) for cosine, row in zip(alike, kept, strict=True)]
+            found = sorted(found, key=lambda each: (-each[0], each[1]))[:limit]
+    return found
 
 
 def nearness(one: Floats, others: Floats) -> Floats:
