@@ -15,6 +15,7 @@ from gateway.inference.families import hearth_copy, overlap
 from gateway.inference.family import Options, Request
 from gateway.inference.manifest import manifests_folder, read_manifests
 from gateway.inference.models import Models, State
+from gateway.inference.runtime import OnnxModel
 from gateway.inference.worker import blob_to_map
 from gateway.store.copies import nearness
 from models.train.copy_pictures import procedural
@@ -32,9 +33,9 @@ def _jpeg(picture: Image.Image, quality: int = 85) -> bytes:
     return out.getvalue()
 
 
-def _vector(home: Path, picture: Image.Image) -> np.ndarray:
-    run = hearth_copy.load({WEIGHTS.name: WEIGHTS}, Options(1, {}))
-    return np.frombuffer(run(Request(sealed(home, _jpeg(picture)), {}))["vector"], "<f4")
+@pytest.fixture(scope="module")
+def model() -> OnnxModel:
+    return OnnxModel(WEIGHTS, threads=1)
 
 
 def test_the_weights_come_with_the_program_within_their_size(tmp_path: Path) -> None:
@@ -45,28 +46,30 @@ def test_the_weights_come_with_the_program_within_their_size(tmp_path: Path) -> 
 
 
 def test_a_vector_is_of_length_one_and_the_same_each_time(tmp_path: Path) -> None:
-    one, again = _vector(tmp_path, PICTURES[0]), _vector(tmp_path, PICTURES[0])
+    run = hearth_copy.load({WEIGHTS.name: WEIGHTS}, Options(1, {}))
+    blob = sealed(tmp_path, _jpeg(PICTURES[0]))
+    one, again = (np.frombuffer(run(Request(blob, {}))["vector"], "<f4") for _ in range(2))
     assert len(one) == hearth_copy.DIM and np.linalg.norm(one) == pytest.approx(1, abs=1e-5)
     assert np.array_equal(one, again)
 
 
-def test_mirrors_and_quarter_turns_change_next_to_nothing(tmp_path: Path) -> None:
-    one = _vector(tmp_path, PICTURES[1])
+def test_mirrors_and_quarter_turns_change_next_to_nothing(model: OnnxModel) -> None:
+    one = hearth_copy.described(model, PICTURES[1])
     for turned in (ImageOps.mirror(PICTURES[1]), ImageOps.flip(PICTURES[1]), PICTURES[1].rotate(90, expand=True)):
-        assert one @ _vector(tmp_path, turned) > 0.97
+        assert one @ hearth_copy.described(model, turned) > 0.97
 
 
-def test_other_light_and_no_colours_are_near_in_one_half(tmp_path: Path) -> None:
-    one = _vector(tmp_path, PICTURES[2])
+def test_other_light_and_no_colours_are_near_in_one_half(model: OnnxModel) -> None:
+    one = hearth_copy.described(model, PICTURES[2])
     for changed in (PICTURES[2].convert("L").convert("RGB"), ImageEnhance.Brightness(PICTURES[2]).enhance(0.6)):
-        assert nearness(_vector(tmp_path, changed), one[None])[0] > 0.95
+        assert nearness(hearth_copy.described(model, changed), one[None])[0] > 0.95
 
 
-def test_a_copy_is_nearer_than_any_other_picture(tmp_path: Path) -> None:
-    others = np.stack([_vector(tmp_path, each) for each in PICTURES])
+def test_a_copy_is_nearer_than_any_other_picture(model: OnnxModel) -> None:
+    others = np.stack([hearth_copy.described(model, each) for each in PICTURES])
     for place, picture in enumerate(PICTURES):
         for copy in (picture.resize((120, 90)), picture.crop((20, 10, 300, 230))):
-            assert int(nearness(_vector(tmp_path, copy), others).argmax()) == place
+            assert int(nearness(hearth_copy.described(model, copy), others).argmax()) == place
 
 
 def test_int8_keeps_what_its_gate_asks_for() -> None:

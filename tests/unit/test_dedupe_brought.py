@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,11 +25,12 @@ from gateway.entities import (
     TimeSource,
 )
 from gateway.inference.families import hearth_copy, overlap, pixels
-from gateway.inference.family import Options, Request
+from gateway.inference.family import Options, Request, Runner
 from gateway.inference.manifest import manifests_folder
 from gateway.inference.workers import Reply
+from gateway.pipeline import runner
 from gateway.pipeline.plan import find_steps, queue_plan
-from gateway.pipeline.runner import House, Runner
+from gateway.pipeline.runner import House
 from gateway.store import captures, duplicates, jobs
 from gateway.testing import TwinWorkers
 from tests.unit.conftest import SmallHouse, open_small_house
@@ -39,17 +41,22 @@ NOON_US = 10**15
 STEPS = {name: step for name, step in find_steps().items() if name in ("quality", "detect", "dedupe")}
 
 
+@functools.cache
+def _models() -> dict[str, Runner]:
+    weights = manifests_folder() / "hearth-copy.onnx"
+    return {
+        "pixels": pixels.load({}, Options(1, {})),
+        "copy-vector": hearth_copy.load({weights.name: weights}, Options(1, {})),
+        "overlap": overlap.load({}, Options(1, {})),
+    }
+
+
 class _Eyes(TwinWorkers):
     """The twin, but with the models themselves for what the step asks."""
 
     def __init__(self, *, missing: tuple[str, ...] = ()) -> None:
         super().__init__(missing=missing)
-        weights = manifests_folder() / "hearth-copy.onnx"
-        self._models = {
-            "pixels": pixels.load({}, Options(1, {})),
-            "copy-vector": hearth_copy.load({weights.name: weights}, Options(1, {})),
-            "overlap": overlap.load({}, Options(1, {})),
-        }
+        self._models = _models()
 
     async def run(
         self,
@@ -100,8 +107,10 @@ async def _brought(home: SmallHouse, picture: Image.Image, *, quality: int = 85,
 
 async def _understood(home: SmallHouse, workers: TwinWorkers | None = None) -> list[Stored]:
     """What `dedupe` said of each capture, in their order, when all is done."""
-    runner = Runner(House(home.db, home.spool, home.shelf, workers or _Eyes(), STEPS, lambda: NOON_US + HOUR_US))
-    task = asyncio.create_task(runner.run())
+    working = runner.Runner(
+        House(home.db, home.spool, home.shelf, workers or _Eyes(), STEPS, lambda: NOON_US + HOUR_US)
+    )
+    task = asyncio.create_task(working.run())
     async with asyncio.timeout(30):
         while True:
             wake = asyncio.create_task(home.db.next_commit())

@@ -72,8 +72,11 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def _laid(picture: Image.Image, over: Image.Image = SCENE) -> Overlap:
-    found = overlap(looked(_saved(picture)), looked(_saved(over)))
+ORIGINAL = looked(_saved(SCENE))
+
+
+def _laid(picture: Image.Image) -> Overlap:
+    found = overlap(looked(_saved(picture)), ORIGINAL)
     assert found is not None
     return found
 
@@ -84,7 +87,7 @@ def test_a_copy_leaves_little_doubt_whatever_was_done_to_it(name: str) -> None:
     assert doubt(asdict(found)) <= MOST_DOUBT, found
 
 
-@pytest.mark.parametrize("size_px", [30, 60, 120])
+@pytest.mark.parametrize("size_px", [30, 90])
 @pytest.mark.parametrize("luma", [40, 215])
 def test_a_thing_that_came_is_no_copy(size_px: int, luma: int) -> None:
     other = SCENE.copy()
@@ -104,16 +107,16 @@ def test_other_light_in_one_half_is_no_copy() -> None:
 
 
 def test_pictures_of_other_things_are_no_copies() -> None:
-    for seed in range(2, 8):
-        found = overlap(looked(SCENE), looked(_scene(seed)))
+    for seed in (2, 3):
+        found = overlap(looked(_scene(seed)), ORIGINAL)
         assert found is None or doubt(asdict(found)) > MOST_DOUBT
 
 
 def test_a_picture_without_anything_to_hold_on_to_is_not_laid_over() -> None:
     flat = Image.new("RGB", (640, 480), (120, 120, 120))
     assert overlap(looked(flat), looked(flat)) is None
-    assert overlap(looked(flat), looked(SCENE)) is None
-    assert overlap(looked(Image.new("RGB", (1, 1))), looked(SCENE)) is None
+    assert overlap(looked(flat), ORIGINAL) is None
+    assert overlap(looked(Image.new("RGB", (1, 1))), ORIGINAL) is None
 
 
 def test_the_map_says_where_the_part_lay_how_it_was_turned_and_mirrored() -> None:
