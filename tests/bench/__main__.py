@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import ack, backlog, captions, copies, finding, ingest, own_home, steps, whole
+from tests.bench import ack, backlog, captions, copies, finding, ingest, own_home, reading, speech, steps, whole
 from tests.bench.result import Result, table, write_json
 
-NAMES = ("ingest", "backlog", "ack", "steps", "search", "whole", "help", "home", "copies", "caption")
+NAMES = ("ingest", "backlog", "ack", "steps", "search", "whole", "help", "home", "copies", "caption", "speech", "reading")
 
 
 def main(argv: list[str]) -> int:
@@ -40,6 +40,8 @@ def main(argv: list[str]) -> int:
         "help": lambda: [whole.run_help(rounds=rounds)],
         "copies": lambda: [copies.run(quick=quick)],
         "caption": lambda: captions.run(quick=quick),
+        "speech": lambda: speech.run(quick=quick),
+        "reading": lambda: reading.run(quick=quick),
     }
     results: list[Result] = []
     for name, bench in benches.items():
