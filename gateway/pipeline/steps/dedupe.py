@@ -33,6 +33,7 @@ from gateway.entities import Annotation, Capture, Duplicate, DuplicateKind, Embe
 from gateway.errors import ModelBroken, ModelMissing
 from gateway.inference.worker import blob_to_map
 from gateway.pipeline.step import Before, Context, Step
+from gateway.pipeline.turn import turned
 
 CELL = 9.0
 """Luma by which a cell must differ, light taken out, to count as changed."""
@@ -119,9 +120,10 @@ async def _copy_of(capture: Capture, ctx: Context, vector: Embedding | None) -> 
         over = laid.get(other.id)
         if over is not None:
             judged.append((doubt(over) / _patience(capture, other), other, over))
-    copies = sorted((each for each in judged if each[0] <= MOST_DOUBT), key=lambda each: each[0])
-    for doubted, other, over in copies[:1]:
-        return Duplicate(kind_of(over, _apart_us(capture, other)), other.id, _evidence(capture, other, over, doubted))
+    for doubted, other, over in sorted(judged, key=lambda each: each[0]):
+        kind = kind_of(over, _apart_us(capture, other)) if doubted <= MOST_DOUBT else None
+        if kind is not None:
+            return Duplicate(kind, other.id, _evidence(capture, other, over, doubted))
     for doubted, other, over in judged:
         if _burst(capture, other, over):
             return Duplicate(DuplicateKind.BURST, other.id, _evidence(capture, other, over, doubted))
@@ -182,14 +184,14 @@ def doubt(laid: Json) -> float:
     )
 
 
-def kind_of(laid: Json, apart_us: int | None) -> DuplicateKind:
+def kind_of(laid: Json, apart_us: int | None) -> DuplicateKind | None:
     """Of a copy by what was done to it; `apart_us` by the pictures' own clocks. What two clocks put at two moments, and
-    nothing was done to, is one still scene."""
+    nothing was done to, is one still scene; None where that would be begun anew."""
     whole = min(laid["share"], laid["covered"]) >= _WHOLE
     if not whole or laid["mirrored"] or laid["turned"] >= _UPRIGHT:
         return DuplicateKind.EDITED
     if apart_us is not None and apart_us > BURST_US:
-        return DuplicateKind.STATIC
+        return DuplicateKind.STATIC if apart_us <= STATIC_US else None
     untouched = laid["changed"] == 0 and abs(laid["gain"] - 1) <= _SAME_LIGHT
     return DuplicateKind.REENCODED if untouched else DuplicateKind.EDITED
 
@@ -247,6 +249,7 @@ def _same_camera(capture: Capture, ctx: Context, before: Before) -> Annotation:
         "distance": distance(str(earlier["phash"]), str(seen["phash"])),
         "apart_us": apart_us,
         "new": list(change.labels),
+        "turned": turned(grid_of(earlier), grid_of(seen)),
     }
     kind = None
     if not change.labels and change.cells == 0 and apart_us <= STATIC_US:
