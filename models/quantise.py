@@ -11,21 +11,29 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from gateway.demo.home import DAY_US, Home
+from gateway.demo.render import render
 from gateway.entities import Json
 from gateway.inference import faces, quantise
 from gateway.inference.build import PROBES, encoded, minilm_fp32
 from gateway.inference.families import hearth_copy, yolox
 from gateway.inference.family import Options
+from gateway.inference.generate import Decoder, rules
 from gateway.inference.manifest import Manifest, manifests_folder, read_manifests
+from gateway.inference.prepare import pixel_values, preparation
 from gateway.inference.quantise import Feeds, Outcome
+from gateway.inference.runtime import OnnxModel, Port
 
 _OVERLAP = 0.5
 _OURS = Path(__file__).with_name("train")
+_HOME, _EVERY, _ENDS_AT_US = 30_301, 45, 20_000 * DAY_US
+"""A home that the captioner learnt nothing from, and which of its frames are looked at."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -41,6 +49,7 @@ def main(argv: Sequence[str]) -> int:
         outcomes.append(_detector(manifests["yolox-nano"], given.mirror, pictures, Path(scratch)))
         outcomes.append(_faces(manifests["mobilefacenet"], given.mirror, pictures, Path(scratch)))
         outcomes.append(_copies(manifests["hearth-copy"], pictures))
+        outcomes += captioner(manifests["hearth-caption"])
         if given.wheel is not None:
             outcomes.append(_text(manifests["minilm"], given.wheel, Path(scratch)))
     sys.stdout.write(quantise.table(outcomes) + "\n")
@@ -117,6 +126,40 @@ def _copies(manifest: Manifest, pictures: Sequence[Image.Image]) -> Outcome:
     files = _OURS / f"{manifest.name}-fp32.onnx", manifests_folder() / manifest.files[0].name
     feeds: list[Feeds] = [{"pixels": hearth_copy.prepared(each)} for each in pictures]
     return quantise.compared(manifest.name, manifest.gate, files, feeds, quantise.cosine(*files, feeds))
+
+
+def captioner(manifest: Manifest) -> list[Outcome]:
+    """Our own, on frames of the home that it knows: its eyes (by channel), and its mouth (weights alone), that
+    says again all that it says in float32 of what the float32 eyes saw."""
+    assert manifest.gate is not None
+    options = Options(1, manifest.options)
+    how, to_say = preparation(options), rules(options)
+    eyes, mouth = (
+        (_OURS / f"{Path(file.name).stem}-fp32.onnx", manifests_folder() / file.name) for file in manifest.files[:2]
+    )
+    shots = Home(_HOME, ends_at_us=_ENDS_AT_US).shots[::_EVERY]
+    pixels = [pixel_values(render(shot.scene, shot.camera, shot.at_us), how) for shot in shots]
+    feeds: list[Feeds] = [{"pixel_values": each} for each in pixels]
+    watching, speaking = OnnxModel(eyes[0], threads=1), OnnxModel(mouth[0], threads=1)
+    decoder = Decoder(speaking)
+    spoken: list[Feeds] = []
+    for feed in feeds:
+        seen = {"encoder_hidden_states": watching.run(feed)[watching.outputs.index("last_hidden_state")]}
+        said = decoder.greedy(seen, to_say).tokens
+        empty = {
+            name: np.zeros((1, *port.shape[1:2], 0, *port.shape[3:]), np.float32) for name, port in _past(speaking)
+        }
+        words = np.array([[to_say.start_id, *said[:-1]]])
+        spoken.append({"input_ids": words, "use_cache_branch": np.array([False]), **seen, **empty})
+    weights_alone = replace(manifest.gate, method="dynamic")
+    return [
+        quantise.compared(manifest.name, gate, files, given, quantise.cosine(*files, given))
+        for gate, files, given in ((manifest.gate, eyes, feeds), (weights_alone, mouth, spoken))
+    ]
+
+
+def _past(model: OnnxModel) -> list[tuple[str, Port]]:
+    return [(name, port) for name, port in model.inputs.items() if name.startswith("past_key_values.")]
 
 
 def _text(manifest: Manifest, wheel: Path, scratch: Path) -> Outcome:

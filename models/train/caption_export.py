@@ -26,7 +26,9 @@ from models.train.caption_net import FEATURES, HEADS, LAYERS, PLACES, WIDTH, Eye
 from models.train.caption_pictures import SIDE_PX, Pixels, Truth, read
 from models.train.caption_words import MOST_WORDS, numbers, sentence, vocabulary, write_tokenizer
 
-OUT = Path(__file__).resolve().parents[1] / "onnx"
+EXACT = Path(__file__).resolve().parent
+"""Where the float32 forms lie, so that the gate can be asked again."""
+OUT = EXACT.parent / "onnx"
 NAMES = ("hearth-caption-encoder.onnx", "hearth-caption-decoder.onnx", "hearth-caption-tokenizer.json")
 _GATES = (Gate("per-channel", "cosine", 0.98), Gate("dynamic", "cosine", 0.98))
 _OPSET = 17
@@ -85,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
     eyes.eval()
     mouth.eval()
     gated = Gated(eyes, *places(eyes, given.folder)).eval()
-    exact = [given.folder / f"exact-{name}" for name in NAMES[:2]]
+    exact = [EXACT / f"{Path(name).stem}-fp32.onnx" for name in NAMES[:2]]
     small = [given.out / name for name in NAMES[:2]]
     write_eyes(gated, exact[0])
     write_mouth(mouth, exact[1])
