@@ -17,7 +17,20 @@ from pathlib import Path
 from tests.bench import ack, backlog, captions, copies, finding, ingest, own_home, reading, speech, steps, whole
 from tests.bench.result import Result, table, write_json
 
-NAMES = ("ingest", "backlog", "ack", "steps", "search", "whole", "help", "home", "copies", "caption", "speech", "reading")
+NAMES = (
+    "ingest",
+    "backlog",
+    "ack",
+    "steps",
+    "search",
+    "whole",
+    "help",
+    "home",
+    "copies",
+    "caption",
+    "speech",
+    "reading",
+)
 
 
 def main(argv: list[str]) -> int:
