@@ -82,7 +82,8 @@ class Gate:
     method: str
     """`dynamic` (weights alone, for transformers) or `per-channel` (QDQ with calibration, for convolutions)."""
     measure: str
-    """`cosine` of the outputs, or `boxes`: F1 of what is found, by label and overlap, against float32."""
+    """`cosine` of the outputs, `agreement`: how often both choose the same class, or `boxes`: F1 of what is found, by
+    label and overlap, against float32."""
     least: float
 
 
@@ -276,8 +277,8 @@ def _gate(entry: object) -> Gate:
     table = _table(entry, "gate")
     _only(table, Gate)
     gate = Gate(_text(table, "method"), _text(table, "measure"), _value(table, "least", float))
-    if gate.method not in ("dynamic", "per-channel") or gate.measure not in ("cosine", "boxes"):
-        raise ValueError("a gate's method is dynamic or per-channel, its measure cosine or boxes")
+    if gate.method not in ("dynamic", "per-channel") or gate.measure not in ("cosine", "agreement", "boxes"):
+        raise ValueError("a gate's method is dynamic or per-channel, its measure cosine, agreement or boxes")
     if not 0 < gate.least <= 1:
         raise ValueError("a gate's least is above 0 and at most 1")
     return gate

@@ -80,6 +80,15 @@ def decode_picture(data: bytes, *, long_side_px: int = LONG_SIDE_PX) -> Picture:
         raise Unreadable(f"the picture cannot be decoded: {type(error).__name__}", code="not-a-picture") from error
 
 
+def shrunk(image: Image.Image, side_px: int) -> Image.Image:
+    """The picture itself, or a smaller one whose long side is `side_px`."""
+    if max(image.size) <= side_px:
+        return image
+    ratio = side_px / max(image.size)
+    size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+
+
 def _check(opened: Image.Image, data: bytes) -> None:
     if getattr(opened, "n_frames", 1) > 1 and opened.format != "MPO":
         raise Unreadable("the picture is animated", code="animated", hint="Send a still picture")

@@ -103,6 +103,13 @@ def cosine(exact: Path, small: Path, feeds: Sequence[Feeds]) -> float:
     return statistics.fmean(found)
 
 
+def agreement(exact: Path, small: Path, feeds: Sequence[Feeds]) -> float:
+    """How often the largest number of the first output is the same one."""
+    models = [OnnxModel(path, threads=1) for path in (exact, small)]
+    same = [models[0].run(feed)[0].ravel().argmax() == models[1].run(feed)[0].ravel().argmax() for feed in feeds]
+    return statistics.fmean(map(float, same))
+
+
 def compared(name: str, gate: Gate, files: tuple[Path, Path], feeds: Sequence[Feeds], quality: float) -> Outcome:
     """Sizes and times of (float32, int8) beside a quality that was measured."""
     exact_ms, small_ms = (_median_ms(path, feeds[0]) for path in files)

@@ -14,7 +14,20 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import ack, backlog, captions, copies, finding, ingest, own_home, reading, speech, steps, whole
+from tests.bench import (
+    ack,
+    backlog,
+    captions,
+    copies,
+    finding,
+    ingest,
+    own_home,
+    quality,
+    reading,
+    speech,
+    steps,
+    whole,
+)
 from tests.bench.result import Result, table, write_json
 
 NAMES = (
@@ -28,6 +41,7 @@ NAMES = (
     "home",
     "copies",
     "caption",
+    "quality",
     "speech",
     "reading",
 )
@@ -53,6 +67,7 @@ def main(argv: list[str]) -> int:
         "help": lambda: [whole.run_help(rounds=rounds)],
         "copies": lambda: [copies.run(quick=quick)],
         "caption": lambda: captions.run(quick=quick),
+        "quality": lambda: [quality.run(quick=quick)],
         "speech": lambda: speech.run(quick=quick),
         "reading": lambda: reading.run(quick=quick),
     }

@@ -1,7 +1,7 @@
-"""What can be measured of a picture without weights.
+"""What can be measured of a picture, and with weights of our own what is wrong with it.
 
 Task `pixels`, no params. Answers `{width_px, height_px, luma_mean, luma_std, sharpness, dark_share, bright_share,
-colourfulness, phash, grid, grid_colour}`:
+colourfulness, phash, grid, grid_colour}`, and with a network `faults`:
 - width_px, height_px: of the original, upright
 - luma_mean, luma_std: 0..255 (ITU-R 601)
 - sharpness: variance of the 4-neighbour Laplacian of the luma, long side 512 px (Pech-Pacheco et al. 2000)
@@ -9,6 +9,8 @@ colourfulness, phash, grid, grid_colour}`:
 - colourfulness: Hasler and Süsstrunk 2003; 0 is grey, 33 is moderate, 109 is extreme
 - phash: 16 hex digits, DCT hash of 64 bit (imagehash.phash)
 - grid: bytes, 32 × 24 luma, rows from the top; grid_colour: bytes, 8 × 6 × RGB, means
+- faults: {dark, blurred, covered, overexposed}: shares that add up to 1 with that of a sound picture; all are 0 for a
+  picture that is too small to be judged
 """
 
 from __future__ import annotations
@@ -21,39 +23,45 @@ import numpy.typing as npt
 from PIL import Image
 
 from gateway.entities import Json
-from gateway.inference.family import Family, Options, Request, Runner
-from gateway.inference.pictures import picture_of
+from gateway.inference.family import Family, Options, Runner, the_file
+from gateway.inference.faults import FAULTS, LEAST_PX, features, judge
+from gateway.inference.pictures import Picture, picture_of, shrunk
+from gateway.inference.runtime import OnnxModel
 
-_SIDE_PX = 512
+SIDE_PX = 512
 
 
 def load(files: Mapping[str, Path], options: Options) -> Runner:
+    model = OnnxModel(the_file(files, "*.onnx"), threads=1) if files else None
+    return lambda request: measure(picture_of(request.the_blob()), model)
+
+
+def measure(picture: Picture, model: OnnxModel | None = None) -> Json:
+    """As the task answers. ModelBroken for a network of another shape."""
     from imagehash import phash  # noqa: PLC0415  (heavy)
 
-    def run(request: Request) -> Json:
-        picture = picture_of(request.the_blob())
-        small = picture.image
-        if max(small.size) > _SIDE_PX:
-            ratio = _SIDE_PX / max(small.size)
-            size = (max(1, round(small.width * ratio)), max(1, round(small.height * ratio)))
-            small = small.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
-        luma_image = small.convert("L")
-        luma = np.asarray(luma_image, dtype=np.float32)
-        return {
-            "width_px": picture.width_px,
-            "height_px": picture.height_px,
-            "luma_mean": float(luma.mean()),
-            "luma_std": float(luma.std()),
-            "sharpness": _sharpness(luma),
-            "dark_share": float((luma < 16).mean()),
-            "bright_share": float((luma > 240).mean()),
-            "colourfulness": _colourfulness(np.asarray(small, dtype=np.float32)),
-            "phash": str(phash(picture.image)),
-            "grid": luma_image.resize((32, 24), Image.Resampling.BOX).tobytes(),
-            "grid_colour": small.resize((8, 6), Image.Resampling.BOX).tobytes(),
-        }
-
-    return run
+    small = shrunk(picture.image, SIDE_PX)
+    luma_image = small.convert("L")
+    levels, rgb = np.asarray(luma_image), np.asarray(small)
+    luma = levels.astype(np.float32)
+    seen: dict[str, object] = {
+        "width_px": picture.width_px,
+        "height_px": picture.height_px,
+        "luma_mean": float(luma.mean()),
+        "luma_std": float(luma.std()),
+        "sharpness": _sharpness(luma),
+        "dark_share": float((levels < 16).mean()),
+        "bright_share": float((levels > 240).mean()),
+        "colourfulness": _colourfulness(rgb.astype(np.float32)),
+        "phash": str(phash(picture.image)),
+        "grid": luma_image.resize((32, 24), Image.Resampling.BOX).tobytes(),
+        "grid_colour": small.resize((8, 6), Image.Resampling.BOX).tobytes(),
+    }
+    if model is not None:
+        large = min(small.size) >= LEAST_PX
+        shares = judge(model, features(rgb, levels)) if large else dict.fromkeys(FAULTS, 0.0)
+        seen["faults"] = {fault: shares[fault] for fault in FAULTS if fault}
+    return seen
 
 
 def _sharpness(luma: npt.NDArray[np.float32]) -> float:

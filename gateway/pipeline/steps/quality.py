@@ -1,8 +1,9 @@
 """Measure a picture: light, sharpness, and a coarse grid by which changes are seen.
 
 `data`: width_px, height_px, luma (mean, 0–255), contrast (its deviation), sharpness (variance of the Laplacian),
-light (`night`, `dim`, `day`, `bright`), fault (`covered`, `blurred`, `overexposed` or ""), phash (16 hex digits),
-grid (base64 of 32 × 24 bytes of luma, row by row).
+light (`night`, `dim`, `day`, `bright`), fault (`dark`, `covered`, `blurred`, `overexposed` or ""), phash (16 hex
+digits), grid (base64 of 32 × 24 bytes of luma, row by row). Faults are told by our own network (docs/decisions/026),
+and by rules, which know no `dark`, where its weights are broken.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ def light_of(seen: Json) -> str:
 
 def fault_of(seen: Json) -> str:
     """What is wrong with the picture; empty when nothing is."""
+    shares: Json | None = seen.get("faults")
+    if shares is not None:
+        worst = max(shares, key=lambda fault: float(shares[fault]))
+        return worst if shares[worst] > 1 - sum(shares.values()) and any(shares.values()) else ""
     if seen["bright_share"] > OVEREXPOSED_SHARE and seen["sharpness"] < PAGE_SHARPNESS:
         return "overexposed"
     if seen["luma_std"] < COVERED_CONTRAST:
@@ -55,5 +60,5 @@ def fault_of(seen: Json) -> str:
 
 
 STEP = Step(
-    name="quality", version=1, takes=(Kind.IMAGE,), run=run, label="Read the file", tasks=("pixels",), lane="look"
+    name="quality", version=2, takes=(Kind.IMAGE,), run=run, label="Read the file", tasks=("pixels",), lane="look"
 )
