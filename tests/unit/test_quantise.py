@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,11 @@ def test_a_convolution_in_int8_keeps_what_it_says(tmp_path: Path) -> None:
     assert kept > 0.98
     assert "QuantizeLinear" in {node.op_type for node in onnx.load(str(small)).graph.node}
     outcome = quantise.compared("small", GATE, (exact, small), feeds(1), kept)
-    assert outcome.passed and outcome.exact_bytes == exact.stat().st_size and outcome.small_ms > 0
+    assert (
+        outcome.passed
+        and outcome.exact_bytes == exact.stat().st_size
+        and 0 < outcome.small_ms[0] <= outcome.small_ms[1]
+    )
     quantise.refuse_what_fails("small", GATE, kept)
 
 
@@ -60,6 +65,8 @@ def test_what_lost_too_much_stays_float32_and_the_table_says_so(tmp_path: Path) 
     assert not outcome.passed
     (row,) = quantise.table([outcome]).splitlines()[2:]
     assert row.startswith("| eyes | per-channel |") and row.endswith("| cosine 0.900 | 0.98 | fp32 |")
+    (told,) = quantise.as_json([outcome])
+    assert (told["model"], told["quality"], told["ships"]) == ("eyes", 0.9, "fp32") and json.dumps(told)
     with pytest.raises(ModelBroken, match="stays float32"):
         quantise.refuse_what_fails("eyes", GATE, 0.9)
     with pytest.raises(ModelBroken):
