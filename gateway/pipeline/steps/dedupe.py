@@ -249,7 +249,7 @@ def _same_camera(capture: Capture, ctx: Context, before: Before) -> Annotation:
         "distance": distance(str(earlier["phash"]), str(seen["phash"])),
         "apart_us": apart_us,
         "new": list(change.labels),
-        "turned": turned(grid_of(earlier), grid_of(seen)),
+        "camera_turned": turned(grid_of(earlier), grid_of(seen)),
     }
     kind = None
     if not change.labels and change.cells == 0 and apart_us <= STATIC_US:
@@ -312,7 +312,7 @@ STEP = Step(
     version=2,
     takes=(Kind.IMAGE,),
     run=run,
-    label="Copies",
+    label="Duplicates",
     after=("quality", "detect"),
     tasks=(_VECTOR, _OVERLAP),
     lane="sort",
