@@ -105,7 +105,7 @@ async def test_similar_pictures_come_nearest_first_and_only_the_viewers(home: Re
         for uid, row in zip(seen, rows, strict=True):
             number = connection.execute("SELECT id FROM capture WHERE uid = ?", (uid,)).fetchone()[0]
             note = Annotation(embedding=Embedding("looks@1/224", row.tobytes()))
-            captures.put_annotation(connection, Stored(number, "likeness", 1, "f", 5, 1.0, note, "", "", ""))
+            captures.put_annotation(connection, Stored(number, "look", 1, "f", 5, 1.0, note, "", "", ""))
             captures.touch(connection, number, at_us=5)
 
     await home.house.db.write(look)
