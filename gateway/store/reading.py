@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.entities import (
     Annotation,
@@ -20,6 +20,7 @@ from gateway.entities import (
     Stored,
 )
 from gateway.policy import Sql
+from gateway.store import duplicates
 from gateway.store.captures import COLUMNS, FROM, Shelf, capture_from_row
 from gateway.store.db import Connection, Row
 
@@ -34,6 +35,8 @@ _NOTES = (
     " FROM annotation AS a WHERE a.current = 1 AND a.capture IN (SELECT value FROM json_each(?))"
     " ORDER BY a.capture, a.id"
 )
+_OTHER = "compared_with"
+"""Where the step that looks for duplicates names another memory."""
 NOT_FOUND = "there is no such memory, or it is not yours to see"
 
 
@@ -188,11 +191,13 @@ def _memories(connection: Connection, rows: Sequence[Row], seen: Sql, shelf: She
     for note in cursor.execute(_NOTES, (ids,)).fetchall():
         notes.setdefault(note[0], []).append(_stored(note))
     originals = _uids(connection, [row["copy_of"] for row in rows if row["copy_of"] is not None], seen)
+    named = _named(connection, [note for each in notes.values() for note in each], seen)
     made = []
     for row in rows:
         copy = None
         if row["copy_kind"] is not None:
-            copy = Duplicate(DuplicateKind(row["copy_kind"]), row["copy_of"], json.loads(row["copy_evidence"]))
+            evidence = _telling(json.loads(row["copy_evidence"]), named)
+            copy = Duplicate(DuplicateKind(row["copy_kind"]), row["copy_of"], evidence)
         made.append(
             Memory(
                 capture=capture_from_row(connection, row, shelf),
@@ -203,10 +208,30 @@ def _memories(connection: Connection, rows: Sequence[Row], seen: Sql, shelf: She
                 tags=tuple(json.loads(row["tags"] or "[]")),
                 duplicate=copy,
                 duplicate_of_uid=originals.get(copy.of, "") if copy else "",
-                annotations=tuple(notes.get(row["id"], ())),
+                annotations=tuple(_without_names(note, named) for note in notes.get(row["id"], ())),
             )
         )
     return made
+
+
+def _named(connection: Connection, notes: Sequence[Stored], seen: Sql) -> set[str]:
+    """Uids of other memories that steps name in what they say, of those that may be seen."""
+    names = {note.annotation.data.get(_OTHER) for note in notes if note.step == duplicates.STEP}
+    return (
+        visible_uids(connection, [name for name in names if isinstance(name, str)], seen) if names - {None} else set()
+    )
+
+
+def _telling(said: Json, named: set[str]) -> Json:
+    """What a step said, without the name of a memory that may not be seen."""
+    return said if said.get(_OTHER) is None or said[_OTHER] in named else {**said, _OTHER: None}
+
+
+def _without_names(note: Stored, named: set[str]) -> Stored:
+    if note.step != duplicates.STEP:
+        return note
+    said = _telling(note.annotation.data, named)
+    return note if said is note.annotation.data else replace(note, annotation=replace(note.annotation, data=said))
 
 
 def _uids(connection: Connection, ids: Sequence[int], seen: Sql) -> dict[int, str]:

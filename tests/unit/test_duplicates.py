@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.entities import Annotation, DuplicateKind, PairVerdict, Privacy, Role, Stored, Viewer
+from gateway.entities import Annotation, Duplicate, DuplicateKind, PairVerdict, Privacy, Role, Stored, Viewer
 from gateway.errors import Forbidden, NotFound, Rejected
 from gateway.pipeline.cascade import pass_over
 from gateway.pipeline.plan import find_steps
 from gateway.pipeline.step import Context
 from gateway.pipeline.steps import dedupe
 from gateway.recall.answer import Query
+from gateway.shapes import memory_out
 from gateway.store import captures, reading
 from gateway.store.captures import FOLDED_KINDS
 from gateway.store.db import Connection
@@ -347,6 +348,25 @@ async def test_another_persons_private_memory_is_in_no_group_and_no_count(home: 
     ):
         with pytest.raises(NotFound):
             await asked
+
+
+async def test_the_evidence_names_no_memory_that_may_not_be_seen(home: RecallHome) -> None:
+    hidden = await home.see("A fox", privacy=Privacy.PRIVATE)
+    copy = await home.see("A fox", privacy=Privacy.PUBLIC)
+
+    def claim(connection: Connection) -> None:
+        number, front = (reading.number_of(connection, uid) for uid in (copy, hidden))
+        data = {"compared_with": hidden, "distance": 2}
+        said = Annotation(data=data, duplicate=Duplicate(BURST, front, data))
+        captures.put_annotation(connection, Stored(number, "dedupe", 1, "f", 5, 1.0, said, "", "", ""))
+
+    await home.house.db.write(claim)
+    other = await home.person("Tomas")
+    assert hidden in memory_out(await home.memories.get(home.nora, copy)).model_dump_json()
+    told = memory_out(await home.memories.get(other, copy))
+    assert hidden not in told.model_dump_json()
+    assert told.duplicate is not None
+    assert (told.duplicate.of, told.duplicate.evidence["distance"]) == (None, 2)
 
 
 async def test_only_its_owner_decides_what_a_picture_repeats(home: RecallHome) -> None:
