@@ -15,7 +15,6 @@ from PIL import Image
 from gateway.demo.render import jpeg, render
 from gateway.entities import Annotation, Json, Kind, Priority, Stored
 from gateway.errors import ModelBroken
-from gateway.inference import quantise
 from gateway.inference.families import hearth_caption
 from gateway.inference.family import Options
 from gateway.inference.manifest import manifests_folder, read_manifests
@@ -23,7 +22,6 @@ from gateway.inference.models import Models, State
 from gateway.inference.workers import open_workers
 from gateway.pipeline.plan import find_steps
 from gateway.pipeline.step import Context
-from models.quantise import captioner
 from models.train.caption_elsewhere import KEPT_BACK
 from models.train.caption_scenes import UNSEEN_SEEDS, View, of_a_day
 from models.train.copy_pictures import procedural
@@ -60,13 +58,6 @@ def test_an_unseen_home_is_described(ask: Ask) -> None:
     tally = captions.of_views(ask, _a_few())["all"]
     assert tally.frames == 8 and tally.true >= 20
     assert tally.f1 >= 0.9, (tally.missed, tally.made_up)
-
-
-@pytest.mark.slow
-def test_int8_keeps_what_its_gate_asks_for() -> None:
-    eyes, mouth = captioner(MANIFEST)
-    for each in (eyes, mouth):
-        quantise.refuse_what_fails(each.model, each.gate, each.quality)
 
 
 def test_pictures_of_no_home_are_not_described(ask: Ask) -> None:
