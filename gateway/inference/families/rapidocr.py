@@ -84,16 +84,23 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
 
 
 def in_reading_order(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows from the top, each from the left. Lines whose middles lie within each other's height share a row."""
+    """Rows from the top, each from the left. Lines that stand beside each other, and whose middles lie within each
+    other's height, share a row; those of a tilted label are tall boxes, but lie below each other."""
     rows: list[list[dict[str, Any]]] = []
     for line in sorted(lines, key=lambda each: each["y"] + each["h"] / 2):
         middle = line["y"] + line["h"] / 2
         row = rows[-1] if rows else None
-        if row is not None and abs(middle - (row[0]["y"] + row[0]["h"] / 2)) < 0.5 * min(line["h"], row[0]["h"]):
+        near = row is not None and abs(middle - (row[0]["y"] + row[0]["h"] / 2)) < 0.5 * min(line["h"], row[0]["h"])
+        if row is not None and near and all(_beside(line, each) for each in row):
             row.append(line)
         else:
             rows.append([line])
     return [line for row in rows for line in sorted(row, key=lambda each: each["x"])]
+
+
+def _beside(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    shared = min(one["x"] + one["w"], other["x"] + other["w"]) - max(one["x"], other["x"])
+    return bool(shared < 0.5 * min(one["w"], other["w"]))
 
 
 def _find(engine: Any, image: Image.Image) -> Array:  # `Any`: the library has no types
