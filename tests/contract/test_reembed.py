@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from gateway import metrics
 from gateway.cli import root
 from gateway.entities import Priority, Privacy, Role, Viewer
 from gateway.errors import WorkerFailed
@@ -148,6 +149,7 @@ async def test_it_tells_how_far_it_is(home: Home) -> None:
     twin(home).install("embed-text", "2")
     await step(home, 2)
     assert home.reembed.sentence("embed").startswith("twin-embed-text@2/1 has read 8 of 16 memories (50%)")
+    assert 'hearthlog_reembedding_memories{step="embed"} 8.0' in metrics.exposition().decode()
     told = await home.house.db.read(lambda c: spaces.filled(c, "embed"))
     assert told is not None and (told.done, told.total, told.fills) == (8, 16, NEW)
 

@@ -74,6 +74,20 @@ async def test_a_missing_model_names_its_command(workers: Workers, seal: Callabl
         workers.provenance("asr")
 
 
+async def test_a_model_can_be_asked_for_by_its_space(workers: Workers, seal: Callable[[bytes], BlobRef]) -> None:
+    space, plain = workers.newest("pixels"), workers.provenance("pixels")
+    assert space == f"{plain.model}@{plain.revision}/{plain.preprocessing}"
+    assert (await workers.run("pixels", seal(house.picture()), space=space)).provenance == plain
+    with pytest.raises(ModelMissing):
+        await workers.run("pixels", seal(house.picture()), space="other@1/1")
+    workers.settle("pixels", "other@1/1")  # one that is not there serves nobody
+    assert workers.provenance("pixels") == plain
+    workers.settle("pixels", space)
+    await workers.unload("pixels")
+    assert (await workers.run("pixels", seal(house.picture()))).provenance == plain
+    workers.settle("pixels", "")
+
+
 async def test_what_cannot_be_decoded_is_unreadable_and_disturbs_nothing(
     workers: Workers, seal: Callable[[bytes], BlobRef]
 ) -> None:
