@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -32,7 +33,21 @@ Chance: TypeAlias = np.random.Generator
 Floats: TypeAlias = npt.NDArray[np.float32]
 
 
-def sound(chance: Chance) -> tuple[str, Image.Image]:
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """How sharp sound pictures are, and from where on softness is a fault."""
+
+    soft: bool
+    """Three of five sound pictures are as soft as cheap lenses are."""
+    least: tuple[float, float, float]
+    """Of a Gaussian, a disc and a way, by the long side."""
+
+
+SHARP = Lens(soft=False, least=(0.0048, 0.008, 0.025))
+SOFT = Lens(soft=True, least=(0.0055, 0.009, 0.03))
+
+
+def sound(chance: Chance, lens: Lens = SHARP) -> tuple[str, Image.Image]:
     """A picture with nothing wrong, long side about 512 px, and of which kind it is."""
     while True:
         kind = str(chance.choice(KINDS, p=_SHARES))
@@ -40,7 +55,7 @@ def sound(chance: Chance) -> tuple[str, Image.Image]:
         levels = np.asarray(picture.convert("L"))
         told = float(levels.std()) > 9 and float(levels.mean()) > 32
         if told and float((levels > 245).mean()) < (0.9 if kind == "page" else 0.4):
-            return kind, picture
+            return kind, _through(chance, picture) if lens.soft else picture
 
 
 def _sound(chance: Chance, kind: str) -> Image.Image:
@@ -82,18 +97,18 @@ def dark(chance: Chance, picture: Image.Image) -> Image.Image:
     return taken(chance, Image.fromarray(np.clip(seen + lift, 0, 255).astype(np.uint8)), noise=5)
 
 
-def blurred(chance: Chance, picture: Image.Image) -> Image.Image:
+def blurred(chance: Chance, picture: Image.Image, lens: Lens = SHARP) -> Image.Image:
     """Out of focus, or moved while the shutter was open."""
     side = max(picture.size)
     kind = chance.choice(["gauss", "disc", "motion"], p=[0.4, 0.3, 0.3])
     if kind == "gauss":
         picture = picture.filter(
-            ImageFilter.GaussianBlur(float(np.exp(chance.uniform(np.log(0.0048), np.log(0.04)))) * side)
+            ImageFilter.GaussianBlur(float(np.exp(chance.uniform(np.log(lens.least[0]), np.log(0.04)))) * side)
         )
     elif kind == "disc":
-        picture = _convolved(picture, _disc(float(np.exp(chance.uniform(np.log(0.008), np.log(0.05)))) * side))
+        picture = _convolved(picture, _disc(float(np.exp(chance.uniform(np.log(lens.least[1]), np.log(0.05)))) * side))
     else:
-        length = float(np.exp(chance.uniform(np.log(0.025), np.log(0.12)))) * side
+        length = float(np.exp(chance.uniform(np.log(lens.least[2]), np.log(0.12)))) * side
         picture = _convolved(picture, _path(chance, length))
     return taken(chance, picture, noise=2.0)
 
@@ -135,6 +150,12 @@ def overexposed(chance: Chance, picture: Image.Image) -> Image.Image:
     veil = float(chance.choice([0, chance.uniform(0, 0.3)]))
     seen = _encoded(light * np.float32(gain) + np.float32(veil))
     return taken(chance, Image.fromarray(np.clip(seen, 0, 255).astype(np.uint8)), noise=1.5)
+
+
+def _through(chance: Chance, picture: Image.Image) -> Image.Image:
+    if chance.random() < 0.4:
+        return picture
+    return picture.filter(ImageFilter.GaussianBlur(float(chance.uniform(0.3, 1.5))))
 
 
 def _developed(chance: Chance, picture: Image.Image, kind: str) -> Image.Image:

@@ -2,7 +2,7 @@
 
 Draws the pictures, measures them, trains (NumPy alone, one thread, seeded), writes the network in float32 into the
 folder, and its int8 form to `models/onnx/quality.onnx` where it passes the manifest's gate. What was measured of the
-pictures is kept in the folder, so that training again takes seconds.
+pictures is kept in the folder, so that training again takes a minute.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import hashlib
 import itertools
 import shutil
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from gateway.inference.manifest import manifests_folder, read_manifest
 from gateway.inference.pictures import shrunk
 from gateway.inference.quantise import Feeds
 from models.train import fault_pictures as pictures
+from models.train.fault_pictures import Lens
 
 EXACT = Path(__file__).with_name("quality-fp32.onnx")
 """Kept beside the script, so that the gate can be asked again."""
@@ -82,13 +82,16 @@ class Net:
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="a folder for what is made on the way")
-    parser.add_argument("--count", type=int, default=700, help="sound pictures to draw; a fifth more are for checks")
-    parser.add_argument("--minutes", type=float, default=15, help="drawing ends when they are over")
+    parser.add_argument("--count", type=int, default=450, help="sound pictures to draw; a fifth more are for checks")
+    parser.add_argument("--soft", type=int, default=129, help="so many more, through soft lenses; they count twice")
     given = parser.parse_args(argv)
     given.work.mkdir(parents=True, exist_ok=True)
-    until_s = time.monotonic() + 60 * given.minutes
-    check = _measured(given.work / "check.npz", _CHECK_SEED, given.count // 5, until_s=until_s)
-    known = _measured(given.work / "known.npz", SEED, given.count, until_s=until_s)
+    check = _joined(
+        _measured(given.work / "check.npz", _CHECK_SEED, given.count // 5, pictures.SHARP),
+        _measured(given.work / "check-soft.npz", _CHECK_SEED, given.soft // 2, pictures.SOFT),
+    )
+    soft = _measured(given.work / "known-soft.npz", SEED, given.soft, pictures.SOFT)
+    known = _joined(_measured(given.work / "known.npz", SEED, given.count, pictures.SHARP), soft, soft)
     _say(f"{len(known.faults)} to learn from, {len(check.faults)} to check by")
     net = train(known)
     _say(report(net, check))
@@ -118,17 +121,24 @@ def _feeds(measured: Measured, count: int) -> list[Feeds]:
     return [{"numbers": measured.numbers[n : n + 1]} for n in chosen]
 
 
-def _measured(path: Path, seed: int, count: int, *, until_s: float) -> Measured:
+def _joined(*parts: Measured) -> Measured:
+    return Measured(
+        np.concatenate([each.numbers for each in parts]),
+        np.concatenate([each.faults for each in parts]),
+        np.concatenate([each.kinds for each in parts]),
+    )
+
+
+def _measured(path: Path, seed: int, count: int, lens: Lens) -> Measured:
     if not path.exists():
         chance = np.random.default_rng(seed)
         rows, faults, kinds = [], [], []
         for _ in range(count):
-            if time.monotonic() > until_s:
-                break
-            kind, whole = pictures.sound(chance)
+            kind, whole = pictures.sound(chance, lens)
             for fault, (make, each) in enumerate(zip(_MAKERS, _EACH, strict=True)):
                 for _ in range(each):
-                    rows.append(numbers_of(make(chance, whole)))
+                    made = pictures.blurred(chance, whole, lens) if make is pictures.blurred else make(chance, whole)
+                    rows.append(numbers_of(made))
                     faults.append(fault)
                     kinds.append(pictures.KINDS.index(kind))
         np.savez(path, numbers=np.stack(rows), faults=np.array(faults), kinds=np.array(kinds))

@@ -90,8 +90,8 @@ def _grid(seen: Json) -> Grid:
 
 
 def _with_turned(judge: Callable[[Judged], str]) -> Callable[[Judged], str]:
-    """A fault of the light first: of a picture that shows nothing nobody can say how it stands."""
-    return lambda judged: judge(judged) or (TURNED if judged.stands_turned else "")
+    """A turn first: what is the earlier picture, turned, does show it."""
+    return lambda judged: TURNED if judged.stands_turned else judge(judged)
 
 
 def _recalls(found: Sequence[Judged], judge: Callable[[Judged], str], faults: Sequence[str]) -> dict[str, float]:
