@@ -114,7 +114,6 @@ def screens_of(home: Screens) -> dict[str, str]:
         "health": "/health",
         "sessions": "/sessions",
         "bin": "/bin",
-        "duplicates": "/duplicates",
         "duplicates-whole": "/duplicates?kind=static&of=" + home.uids["front"],
         "duplicates-empty": "/duplicates?kind=edited",
         "duplicates-decided": "/duplicates?show=decided",
