@@ -12,15 +12,30 @@ import pytest
 from gateway.inference.fetch import pull
 from gateway.inference.manifest import Manifest, ModelFile, read_manifests
 from gateway.inference.models import Models, State, file_sha256
-from gateway.inference.workers import open_workers
+from gateway.inference.workers import Budget, open_workers
 from tests.contract import inference_house as house
 
 TINY = Path(__file__).resolve().parent.parent / "fixtures/tiny"
-FOLDERS = {"clip-vit-b32-vision": "clip", "clip-vit-b32-text": "clip", "vit-gpt2": "vit-gpt2"}
+FOLDERS = {
+    "clip-vit-b32-vision": "clip",
+    "clip-vit-b32-text": "clip",
+    "vit-gpt2": "vit-gpt2",
+    "dfine-n": "dfine",
+    "moonshine-tiny-en": "moonshine",
+    "campplus": "campplus",
+}
 FILES = {
     "clip-vit-b32-vision": ("vision_model.onnx",),
     "clip-vit-b32-text": ("text_model.onnx", "tokenizer.json"),
     "vit-gpt2": ("encoder_model.onnx", "decoder_model_merged.onnx", "tokenizer.json"),
+    "dfine-n": ("model.onnx", "labels.txt"),
+    "moonshine-tiny-en": ("encoder_model.onnx", "decoder_model_merged.onnx", "tokenizer.json"),
+    "campplus": ("model.onnx",),
+}
+OWN = {
+    "vit-gpt2": ("start_id", "end_id", "max_tokens"),
+    "dfine-n": ("side_px", "min_score"),
+    "moonshine-tiny-en": ("start_id", "end_id", "tokens_per_s"),
 }
 
 
@@ -28,9 +43,9 @@ def tiny(name: str) -> Manifest:
     """The real manifest, with the tiny model's files and sizes."""
     manifest, folder = read_manifests()[name], TINY / FOLDERS[name]
     own = {"side_px": 32} if "side_px" in manifest.options else {}
-    if name == "vit-gpt2":
+    if name in OWN:
         expected = json.loads((folder / "expected.json").read_text())
-        own |= {key: expected[key] for key in ("start_id", "end_id", "max_tokens")}
+        own |= {key: expected[key] for key in OWN[name]}
     return replace(
         manifest,
         options={**manifest.options, **own},
@@ -47,8 +62,12 @@ async def test_what_a_family_answers_comes_through_its_worker_with_its_provenanc
         (look,) = await pull(models, name, mirror=TINY / FOLDERS[name])
         assert look.state is State.READY
     blob = house.sealed(tmp_path, (TINY / "pictures/00.jpeg").read_bytes())
-    async with open_workers(models) as workers:
+    sound = house.sealed(tmp_path, (TINY / "sounds/5.wav").read_bytes(), "audio/wav")
+    async with open_workers(models, Budget(default_s=120)) as workers:  # a busy machine is no fault
         said = await workers.run("caption", blob)
+        found = await workers.run("detect", blob)
+        heard = await workers.run("asr", sound)
+        voice = await workers.run("embed-speaker", sound, params={"speech": [{"start_us": 0, "end_us": 900_000}]})
         seen = await workers.run("embed-image", blob)
         text = await workers.run("embed-text-for-images", params={"texts": ["a dog", ""]})
     expected = json.loads((TINY / "vit-gpt2/expected.json").read_text())["pictures"]["00.jpeg"]
@@ -57,3 +76,14 @@ async def test_what_a_family_answers_comes_through_its_worker_with_its_provenanc
     assert seen.data["space"] == text.data["space"] == "clip-vit-b32"
     vectors = [np.frombuffer(each, "<f4") for each in (seen.data["vector"], *text.data["vectors"])]
     assert {len(vector) for vector in vectors} == {24}
+    truth = {
+        name: json.loads((TINY / name / "expected.json").read_text()) for name in ("dfine", "moonshine", "campplus")
+    }
+    wanted = truth["dfine"]["pictures"]["00.jpeg"]["boxes"]
+    assert len(found.data["boxes"]) > 5
+    for box in found.data["boxes"]:
+        assert any(each["label"] == box["label"] and abs(each["score"] - box["score"]) < 1e-3 for each in wanted)
+    assert heard.data["text"] == " ".join(truth["moonshine"]["sounds"]["5.wav"]["text"].split())
+    vector = np.frombuffer(voice.data["vectors"][0], "<f4")
+    assert float(vector @ np.array(truth["campplus"]["sounds"]["5.wav"]["vector"])) > 0.9999
+    assert {each.provenance.model for each in (found, heard, voice)} == {"dfine-n", "moonshine-tiny-en", "campplus"}
