@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gateway.entities import Annotation, Capture, Kind, Lane, Priority
+from gateway.entities import Annotation, Capture, Decoded, Kind, Lane, Priority
 from gateway.errors import Retryable, Skip, Unreadable, WorkerFailed
 from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.runner import House, Runner, catch_up
@@ -95,6 +97,25 @@ async def test_a_missing_model_is_a_skip_that_names_the_command(whole: SmallHous
         await _settled(whole)
     ((code, hint),) = await _rows(whole, "SELECT skip_code, hint FROM annotation WHERE step = 'detect'")
     assert (code, hint) == ("model-missing", "hearthlog models pull detect")
+
+
+async def test_who_spoke_is_told_once_its_model_is_there_and_until_then_the_command(whole: SmallHouse) -> None:
+    body = b"RIFF" + bytes(40)
+    sound = Decoded(Kind.AUDIO, "audio/wav", body, hashlib.sha256(body).digest(), None, None)
+    await whole.put(body, seq=1, decoded=sound)
+    workers, steps = TwinWorkers(missing=["embed-speaker"]), find_steps()
+    said = "SELECT skip_code, hint, data FROM annotation WHERE step = 'speakers' AND current = 1"
+    async with _working(whole, workers, steps):
+        await _settled(whole)
+        assert (await _rows(whole, said))[0][:2] == ("model-missing", "hearthlog models pull embed-speaker")
+        workers.install("embed-speaker")
+        assert await catch_up(whole.spool, steps, workers=workers, at_us=NOW_US) == 1
+        await _settled(whole)
+    ((code, _, data),) = await _rows(whole, said)
+    assert code == "" and json.loads(str(data)) == {
+        "turns": [{"start_us": 0, "end_us": 900_000, "speaker": "S1"}],
+        "speakers": 1,
+    }
 
 
 async def test_fetching_the_model_brings_back_what_was_passed_over_and_no_more(whole: SmallHouse) -> None:
