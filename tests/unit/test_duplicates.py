@@ -330,6 +330,8 @@ async def test_another_persons_private_memory_is_in_no_group_and_no_count(home: 
     await home.see("A dog", privacy=Privacy.PRIVATE, copy_of=alone, copy="edited")
     hidden = await home.see("A fox", privacy=Privacy.PRIVATE)
     behind_hidden = await home.see("A fox", privacy=Privacy.PUBLIC, copy_of=hidden, copy="exact")
+    for _ in range(2):  # repeat one another as well, but through what may not be seen
+        await home.see("A fox", privacy=Privacy.PUBLIC, copy_of=hidden, copy="exact")
     await home.memories.duplicates.decide(home.nora, hidden_copy, shared, SAME)
     await home.memories.duplicates.decide(home.nora, behind_hidden, hidden, APART)
     await home.memories.duplicates.decide(home.nora, open_copy, shared, SAME)
