@@ -16,7 +16,7 @@ from gateway.store.db import Connection, Database
 
 _ALIKE = 64
 """Candidates for a copy, for each band of the hash."""
-_NEAR = 4
+_NEAR = 8
 """Candidates by the copy vector: each is then laid over the picture, which costs."""
 
 Run: TypeAlias = Callable[["Capture", "Context"], Awaitable[Annotation]]

@@ -38,7 +38,7 @@ from tests.bench.result import Result
 
 PRECISION = 0.99
 RECALL = 0.60
-_NEAREST = 4
+_NEAREST = 8
 """Pictures by the copy vector that are laid over the query, as `dedupe` asks for."""
 _NEVER = -np.inf
 _MARKS = (0.0, -2.0, -4.0, -6.0, -10.0)

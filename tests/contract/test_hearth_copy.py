@@ -104,7 +104,7 @@ def test_a_picture_is_laid_over_several_and_what_is_gone_is_null(tmp_path: Path)
     assert answer[2] is None
 
 
-@pytest.mark.parametrize("others", [None, [], [1], [{"path": "x"}], [{}] * 9, "others"])
+@pytest.mark.parametrize("others", [None, [], [1], [{"path": "x"}], [{}] * 13, "others"])
 def test_others_that_are_no_blobs_are_refused(tmp_path: Path, others: object) -> None:
     run = overlap.load({}, Options(1, {}))
     with pytest.raises(Rejected):

@@ -19,7 +19,7 @@ from gateway.inference.overlap import Looked, looked, overlap
 from gateway.inference.pictures import decode_picture, picture_of
 from gateway.store.blobs import read_blob
 
-MOST = 8
+MOST = 12
 _SIDE_PX = 640
 """Decoded no larger: a JPEG then takes an eighth of the time."""
 _KEPT = 16
