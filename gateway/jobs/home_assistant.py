@@ -216,12 +216,13 @@ class HomeAssistant:
     async def _move(self, broker: Broker, device: str, memory: Memory) -> None:
         """Motion is a picture that shows something else than those before: the step `dedupe` has looked at it."""
         capture = memory.capture
-        if self._moved.get(device) == capture.uid or all(note.step != "dedupe" for note in memory.annotations):
+        if device not in self._moved:  # what is there when it begins to look is no news
+            self._moved[device] = capture.uid
+        if self._moved[device] == capture.uid or all(note.step != "dedupe" for note in memory.annotations):
             return
-        first = device not in self._moved
         self._moved[device] = capture.uid
         fresh = self._now_us() - capture.captured_at.at_us < _FRESH_US
-        if fresh and not first and memory.duplicate is None:
+        if fresh and memory.duplicate is None:
             await broker.publish(_topic(device, "motion"), b"ON")
 
     async def _press(self) -> None:
