@@ -40,12 +40,14 @@ def test_every_network_that_ships_has_a_gate_and_somebody_who_asks_it() -> None:
             assert small.stat().st_size < 0.5 * exact.stat().st_size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(OWN))
 def test_int8_keeps_what_the_manifest_promises(name: str, pictures: list[Image.Image]) -> None:
     for each in OWN[name](MANIFESTS[name], pictures):
         quantise.refuse_what_fails(each.model, each.gate, each.quality)
 
 
+@pytest.mark.slow
 def test_int8_weights_that_lost_too_much_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: list[Image.Image]
 ) -> None:

@@ -54,6 +54,7 @@ def _a_few() -> Iterator[View]:
         yield from mine[:: len(mine) // 4][:4]
 
 
+@pytest.mark.slow
 def test_an_unseen_home_is_described(ask: Ask) -> None:
     tally = captions.of_views(ask, _a_few())["all"]
     assert tally.frames == 8 and tally.true >= 20

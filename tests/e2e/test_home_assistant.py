@@ -185,6 +185,7 @@ async def test_a_paired_camera_has_buttons_until_it_is_put_out(broker: Mosquitto
         await heard.until(lambda: heard.kept[PORCH] == b"")
 
 
+@pytest.mark.slow
 async def test_what_moved_is_told_and_what_stands_still_is_not(broker: Mosquitto, tmp_path: Path) -> None:
     async with ear(broker.port) as heard, gateway(tmp_path, broker.port, understand=True) as house:
         await take(heard.client, "porch", jpeg(10))

@@ -66,6 +66,7 @@ def test_a_thing_behind_another_is_not_seen() -> None:
     assert truth(shown).things == (Thing("cup", 400),)
 
 
+@pytest.mark.slow
 def test_every_scene_that_is_made_up_can_be_said() -> None:
     for view in by_chance(TRAIN_SEEDS[0], each=2, lights=1):
         one = truth(view)

@@ -43,6 +43,7 @@ def test_list_says_what_the_machine_is_and_what_fits(home: Path) -> None:
     assert run("list")[1].startswith(f"This machine: {tier} (")
 
 
+@pytest.mark.slow
 def test_bench_tells_what_a_model_costs(home: Path) -> None:
     status, text = run("bench", "--only", "thumbnail", "--runs", "3", "--watts", "2", "--json")
     told = json.loads(text)

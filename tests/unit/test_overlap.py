@@ -81,6 +81,7 @@ def _laid(picture: Image.Image) -> Overlap:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_copy_leaves_little_doubt_whatever_was_done_to_it(name: str) -> None:
     found = _laid(CHANGES[name](SCENE))
