@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +34,7 @@ from models.train.caption_elsewhere import elsewhere, kept_back, near_home
 from models.train.caption_pictures import small, truth
 from models.train.caption_scenes import UNSEEN_SEEDS, View, busy_and_quiet, by_chance
 from models.train.caption_words import Fact, said_facts, sentence, true_facts
-from tests.bench.children import ROOT
+from tests.bench import shared
 from tests.bench.result import Result
 
 F1 = 0.90
@@ -86,7 +85,7 @@ def run(*, quick: bool) -> list[Result]:
         day = of_views(ask, (view for seed in seeds for view in busy_and_quiet(seed, quiet=5 if quick else 20)))
         chance = of_views(ask, (view for seed in seeds for view in by_chance(seed, each=4 if quick else 10, lights=2)))
         painted = _painted(ask, 40 if quick else 200)
-        real = of_media(ask, _media())
+        real = of_media(ask, shared.media())
     print(_worst(day))
     return [_f1_row(day, chance), _silence_row(painted, real)]
 
@@ -158,14 +157,6 @@ def png(picture: Image.Image) -> bytes:
     out = io.BytesIO()
     picture.convert("RGB").save(out, "PNG")
     return out.getvalue()
-
-
-def _media() -> Path | None:
-    """HEARTHLOG_TEST_MEDIA, else `shared/media` beside this checkout or above it."""
-    given = os.environ.get("HEARTHLOG_TEST_MEDIA")
-    if given:
-        return Path(given)
-    return next((each / "shared" / "media" for each in ROOT.parents if (each / "shared" / "media").is_dir()), None)
 
 
 def _f1_row(day: dict[str, Tally], chance: dict[str, Tally]) -> Result:

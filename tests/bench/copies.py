@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from gateway.inference.runtime import OnnxModel
 from gateway.pipeline.steps import dedupe
 from gateway.store.blobs import BlobFolder
 from gateway.store.copies import nearness
+from tests.bench import shared
 from tests.bench.copy_suite import Suite, suite
 from tests.bench.result import Result
 
@@ -83,7 +83,7 @@ class Measured:
 
 def run(*, quick: bool) -> Result:
     """The table by axes on stdout, and the product's figure beside the bar."""
-    found = suite(_media(), quick=quick)
+    found = suite(shared.media(), quick=quick)
     with product() as house:
         described = [house.describe(body) for body in found.gallery]
         folded = _folded(found, described)
@@ -268,12 +268,3 @@ def _by_axes(found: Suite, rows: Mapping[str, Row]) -> str:
 
 def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _media() -> Path | None:
-    """HEARTHLOG_TEST_MEDIA, else `shared/media` beside this checkout or above it."""
-    named = os.environ.get("HEARTHLOG_TEST_MEDIA")
-    if named:
-        return Path(named)
-    parents = Path(__file__).resolve().parents
-    return next((each / "shared" / "media" for each in parents if (each / "shared" / "media").is_dir()), None)

@@ -7,11 +7,9 @@ one picture alone, nobody here claims to know.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +20,7 @@ from gateway.inference.pictures import Picture
 from gateway.inference.runtime import OnnxModel
 from gateway.pipeline.steps import quality
 from gateway.pipeline.turn import Grid, turned
+from tests.bench import shared
 from tests.bench.quality_suite import FAULTS, TURNED, Case, cases
 from tests.bench.result import Result, percentile
 
@@ -45,7 +44,7 @@ class Judged:
 def run(*, quick: bool) -> Result:
     """The table by faults on stdout, and balanced accuracy beside the bar."""
     name = "quality: balanced accuracy on real pictures degraded"
-    media = _media()
+    media = shared.media()
     if media is None:
         return Result(name, "", f"≥ {BAR}", None, "no pictures here")
     manifest = read_manifests()["quality"]
@@ -108,12 +107,3 @@ def _table(recalls: dict[str, dict[str, float]], whole: dict[str, dict[str, floa
         lines.append(f"| {_NAMES.get(fault, fault)} | {' | '.join(cells)} |")
     means = [f"{np.mean(list(by.values())):.3f}" for by in columns]
     return "\n".join([*lines, f"| balanced accuracy | {' | '.join(means)} |"]) + "\n"
-
-
-def _media() -> Path | None:
-    """HEARTHLOG_TEST_MEDIA, else `shared/media` beside this checkout or above it."""
-    named = os.environ.get("HEARTHLOG_TEST_MEDIA")
-    if named:
-        return Path(named)
-    parents = Path(__file__).resolve().parents
-    return next((each / "shared" / "media" for each in parents if (each / "shared" / "media").is_dir()), None)

@@ -83,7 +83,7 @@ def run(*, quick: bool = False) -> list[Result]:
 
 def pages() -> Iterator[tuple[str, bytes, str]]:
     """Kind, picture and what is printed, of real pages whose text is known."""
-    media = shared.folder("HEARTHLOG_TEST_MEDIA", "media")
+    media = shared.media()
     for path, truth in _PAGES.items() if media is not None else ():
         yield "a page", (media / path).read_bytes(), truth
 

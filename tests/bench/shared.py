@@ -32,6 +32,11 @@ class Timed:
         return answer, (sum(os.times()[:4]) - began_s) * 1_000
 
 
+def media() -> Path | None:
+    """Real pictures and recordings, where they are."""
+    return folder("HEARTHLOG_TEST_MEDIA", "media")
+
+
 def folder(variable: str, name: str) -> Path | None:
     """The folder that the environment names, else `shared/<name>` beside this checkout or above it."""
     given = os.environ.get(variable)

@@ -23,7 +23,7 @@ _QUOTED = re.compile(r'"([^"]+)"')
 
 def run(*, quick: bool = False) -> list[Result]:
     """A row for each recogniser that is here; the files one by one in its detail."""
-    media = shared.folder("HEARTHLOG_TEST_MEDIA", "media")
+    media = shared.media()
     if media is None:
         return [Result("speech", "", "none set", None, "no recordings here")]
     truths = references(media)

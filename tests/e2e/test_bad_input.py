@@ -41,9 +41,9 @@ BROKEN = {
 AT_MOST_S = 5.0
 CREDIT = 8
 WORKER_MB = 90 + 256
+"""An interpreter with NumPy, Pillow and a runtime, and 256 MB over its models: the cheap steps have none."""
 READER_MB = 430
 """What the models for reading print need by themselves."""
-"""An interpreter with NumPy, Pillow and a runtime, and 256 MB over its models: the cheap steps have none."""
 
 
 def picture(form: str = "JPEG", size: tuple[int, int] = (160, 120), **options: Any) -> bytes:
