@@ -1,4 +1,5 @@
-"""A real Mosquitto for each test that asks, on a free loopback port, gone afterwards."""
+"""A real Mosquitto for each test that asks, on a free loopback port, and a real Chromium for each module; both gone
+afterwards. `cookies` and `visit` are of the house that a module's own `home` opens."""
 
 from __future__ import annotations
 
@@ -7,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.bench.broker import MOSQUITTO
 from tests.bench.broker import Broker as Mosquitto
+from tests.e2e.browser import ARGUMENTS, CHROMIUM, Visit
+from tests.e2e.screens_home import WORDS, Screens
 
 __all__ = ["MOSQUITTO", "Mosquitto"]
 
@@ -29,3 +33,40 @@ def broker(idle_broker: Mosquitto) -> Mosquitto:
     """A broker that is running."""
     idle_broker.start()
     return idle_broker
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def cookies(home: Screens, browser: Browser) -> list[dict[str, object]]:
+    """What a browser has once Nora signed in with it."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{home.url}/sign-in")
+    page.get_by_label("Your name").fill("Nora")
+    page.get_by_label("Password", exact=True).fill(WORDS)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{home.url}/")
+    kept = context.cookies()
+    context.close()
+    return [dict(cookie) for cookie in kept]
+
+
+@pytest.fixture
+def visit(home: Screens, browser: Browser, cookies: list[dict[str, object]]) -> Iterator[Visit]:
+    """A signed-in window of a desk; at the end nothing may have gone wrong in it."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    context.add_cookies(cookies)  # type: ignore[arg-type]  # what `cookies()` gave
+    visit = Visit(context, home.url)
+    yield visit
+    context.close()
+    assert visit.troubles == []

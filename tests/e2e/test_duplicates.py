@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from PIL import Image, ImageDraw, ImageOps
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from gateway.entities import Annotation, Duplicate, DuplicateKind, Privacy, Provenance, Role, Stored, Viewer
 from gateway.store import captures, reading
 from gateway.store.blobs import read_blob
 from gateway.store.db import Connection
+from tests.e2e.browser import NAMELESS, SMALL, WIDTHS, Visit, picture
 from tests.e2e.screens_home import NOW_US, WORDS, Screens, open_screens, us
-from tests.e2e.test_screens import _NAMELESS, _SMALL, ARGUMENTS, CHROMIUM, WIDTHS, Visit, _picture
 
 pytestmark = [pytest.mark.slow, pytest.mark.system("chromium")]
 
@@ -24,43 +24,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screens]:
     """A house with a day in it."""
     with open_screens(tmp_path_factory.mktemp("duplicates")) as screens:
         yield screens
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A real Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def cookies(home: Screens, browser: Browser) -> list[dict[str, object]]:
-    """What a browser has once Nora signed in with it."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(home.url)
-    page.get_by_label("Your name").fill("Nora")
-    page.get_by_label("Password", exact=True).fill(WORDS)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{home.url}/")
-    kept = [dict(cookie) for cookie in context.cookies()]
-    context.close()
-    return kept
-
-
-@pytest.fixture
-def visit(home: Screens, browser: Browser, cookies: list[dict[str, object]]) -> Iterator[Visit]:
-    """A signed-in window of a desk; at the end nothing may have gone wrong in it."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    context.add_cookies(cookies)  # type: ignore[arg-type]  # what `cookies()` gave
-    visit = Visit(context, home.url)
-    yield visit
-    context.close()
-    assert visit.troubles == []
 
 
 def bring(home: Screens, kind: DuplicateKind, *, copies: int = 1, privacy: Privacy = Privacy.CIRCLE) -> list[str]:
@@ -166,7 +129,7 @@ def test_keeping_one_puts_the_others_into_the_bin_and_undo_brings_them_back(home
     expect(page.get_by_text("2 pictures in the bin")).to_be_visible()
     expect(card).to_have_count(0)
     assert binned(home) == {front, first}
-    _picture(page, "duplicates-kept-one")
+    picture(page, "duplicates-kept-one")
     page.get_by_role("button", name="Undo").click()
     expect(card).to_be_visible()
     assert (binned(home), of(home, first), of(home, second)) == (set(), front, front)
@@ -183,7 +146,7 @@ def test_keeping_all_asks_no_more_and_is_listed_with_who_said_it(home: Screens, 
     line = page.locator(f'[data-memory="{copy}"]')
     expect(line).to_contain_text("The same")
     expect(line).to_contain_text("Nora, ")
-    _picture(page, "duplicates-decided-one")
+    picture(page, "duplicates-decided-one")
     page.locator("html[data-ready]").wait_for(state="attached")
     line.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Taken back", exact=True)).to_be_visible()
@@ -201,11 +164,11 @@ def test_a_memorys_page_says_which_picture_it_repeats_and_disagrees_with_a_way_b
     expect(box).to_contain_text("The same picture as the one at")
     expect(box).to_contain_text("Re-encoded")
     expect(box).to_contain_text("Picture distance 2 of 64, 1.0 s later")
-    _picture(page, "memory-duplicate")
+    picture(page, "memory-duplicate")
     box.get_by_role("button", name="Not the same").click()
     expect(box).to_contain_text("Nothing here repeats it.")
     expect(page.locator("#decided")).to_contain_text("Said it is not the same as the one at")
-    _picture(page, "memory-kept-apart")
+    picture(page, "memory-kept-apart")
     page.locator("#toasts").get_by_role("button", name="Undo").click()
     expect(box).to_contain_text("The same picture as the one at")
     box.get_by_role("button", name="Not the same").click()
@@ -294,7 +257,7 @@ def test_another_persons_private_pictures_are_on_nobodys_page(home: Screens, bro
 def test_nothing_to_look_through_says_so(home: Screens, visit: Visit) -> None:
     page = visit.go("/duplicates?kind=static&of=nosuchpicture")
     expect(page.get_by_role("heading", name="Nothing repeats this picture any more")).to_be_visible()
-    _picture(page, "duplicates-gone")
+    picture(page, "duplicates-gone")
     nora = home.do(home.house.nora)
     door = home.house.parts.memories.duplicates
     for kind in DuplicateKind:
@@ -303,7 +266,7 @@ def test_nothing_to_look_through_says_so(home: Screens, visit: Visit) -> None:
                 home.do(lambda each=each, kind=kind: door.keep_all(nora, each.front.capture.uid, kind))
     page = visit.go("/duplicates")
     expect(page.get_by_role("heading", name="No duplicates to look through")).to_be_visible()
-    _picture(page, "duplicates-none")
+    picture(page, "duplicates-none")
     for kind in DuplicateKind:
         for each in home.do(lambda kind=kind: door.groups(nora, kind, undecided=False, limit=100)).items:
             home.do(lambda each=each, kind=kind: door.undo_all(nora, each.front.capture.uid, kind))
@@ -333,10 +296,10 @@ def test_every_kind_fits_and_breaks_no_rule(
         across = page.evaluate("document.documentElement.scrollWidth")
         faults += [f"{kind.value}: {trouble}" for trouble in visit.troubles]
         faults += [f"{kind.value}: {across} px wide in {wide}"] if across > wide else []
-        faults += [f"{kind.value}: no name: {each}" for each in page.evaluate(_NAMELESS)]
+        faults += [f"{kind.value}: no name: {each}" for each in page.evaluate(NAMELESS)]
         if width == "phone":
-            faults += [f"{kind.value}: {each}" for each in page.evaluate(_SMALL)]
-        _picture(page, f"duplicates-{kind.value}-{width}-{scheme}")
+            faults += [f"{kind.value}: {each}" for each in page.evaluate(SMALL)]
+        picture(page, f"duplicates-{kind.value}-{width}-{scheme}")
         page.close()
     context.close()
     assert faults == []

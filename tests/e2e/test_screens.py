@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
+from tests.e2e.browser import NAMELESS, SMALL, WIDTHS, Visit, picture
 from tests.e2e.screens_home import NOW_US, WORDS, Screens, open_screens
 
 pytestmark = [pytest.mark.slow, pytest.mark.system("chromium")]
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PICTURES = os.environ.get("HEARTHLOG_TEST_SCREENSHOTS", "")
-"""A folder for pictures of every screen, for whoever wants to look."""
-WIDTHS = {"wide": (1440, 900), "phone": (390, 844)}
 
 
 @pytest.fixture(scope="module")
@@ -36,63 +21,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screens]:
     """A house with a day in it."""
     with open_screens(tmp_path_factory.mktemp("screens")) as screens:
         yield screens
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A real Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def cookies(home: Screens, browser: Browser) -> list[dict[str, object]]:
-    """What a browser has once Nora signed in with it."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{home.url}/sign-in")
-    page.get_by_label("Your name").fill("Nora")
-    page.get_by_label("Password", exact=True).fill(WORDS)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{home.url}/")
-    kept = context.cookies()
-    context.close()
-    return [dict(cookie) for cookie in kept]
-
-
-class Visit:
-    """A browser's window, and everything that went wrong in it."""
-
-    def __init__(self, context: BrowserContext, base: str) -> None:
-        self.page = context.new_page()
-        self.base = base
-        self.troubles: list[str] = []
-        self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
-        self.page.on("console", lambda line: self._heard(line.type, line.text))
-
-    def go(self, path: str) -> Page:
-        self.page.goto(self.base + path)
-        self.page.locator("html[data-ready]").wait_for(state="attached")
-        return self.page
-
-    def _heard(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
-            self.troubles.append(f"{kind}: {text}")
-
-
-@pytest.fixture
-def visit(home: Screens, browser: Browser, cookies: list[dict[str, object]]) -> Iterator[Visit]:
-    """A signed-in window of a desk; at the end nothing may have gone wrong in it."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    context.add_cookies(cookies)  # type: ignore[arg-type]  # what `cookies()` gave
-    visit = Visit(context, home.url)
-    yield visit
-    context.close()
-    assert visit.troubles == []
 
 
 def screens_of(home: Screens) -> dict[str, str]:
@@ -142,8 +70,8 @@ def test_every_screen_fits_has_one_heading_and_breaks_no_rule(
         across = page.evaluate("document.documentElement.scrollWidth")
         if across > wide:
             faults.append(f"{name}: {across} px wide in {wide}")
-        faults += [f"{name}: no name: {each}" for each in page.evaluate(_NAMELESS)]
-        _picture(page, f"{name}-{width}-{scheme}")
+        faults += [f"{name}: no name: {each}" for each in page.evaluate(NAMELESS)]
+        picture(page, f"{name}-{width}-{scheme}")
         page.close()
     context.close()
     assert faults == []
@@ -178,7 +106,7 @@ def test_targets_are_large_enough_for_a_thumb(
     faults: list[str] = []
     for name, path in screens_of(home).items():
         page = Visit(context, home.url).go(path)
-        faults += [f"{name}: {each}" for each in page.evaluate(_SMALL)]
+        faults += [f"{name}: {each}" for each in page.evaluate(SMALL)]
         page.close()
     context.close()
     assert faults == []
@@ -192,40 +120,6 @@ _CUT_OFF = """() => [...document.querySelectorAll('main a, main button, main inp
   .filter((each) => { const box = each.getBoundingClientRect(); return box.width > 1 && box.right > innerWidth + 1; })
   .map((each) => each.outerHTML.slice(0, 100))"""
 
-_SMALL = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')]
-  .filter((each) => each.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
-  .filter((each) => !each.closest('.unseen, [inert]'))
-  .filter((each) => {
-    const words = each.matches('a, summary') && getComputedStyle(each).display === 'inline'
-      && [...each.parentNode.childNodes].some((beside) => beside.nodeType === 3 && beside.textContent.trim());
-    if (words) return false;
-    const box = (each.closest('label') ?? each).getBoundingClientRect();
-    const after = getComputedStyle(each, '::after');  // a target may reach beyond what is drawn
-    const reach = after.content !== 'none' && after.position === 'absolute';
-    const wide = Math.max(box.width, reach ? parseFloat(after.width) || 0 : 0);
-    const high = Math.max(box.height, reach ? parseFloat(after.height) || 0 : 0);
-    return box.width > 1 && (wide < 43.5 || high < 43.5);
-  })
-  .map((each) => { const box = each.getBoundingClientRect();
-    const size = `${Math.round(box.width)}x${Math.round(box.height)}`;
-    return `${size} ${each.outerHTML.replace(/\\s+/g, ' ').slice(0, 110)}`; })"""
-
-
-_NAMELESS = """() => [...document.querySelectorAll('a, button, input:not([type=hidden]), select, textarea, img')]
-  .filter((each) => each.checkVisibility() && !(each.getAttribute('aria-label') || each.textContent.trim()
-    || each.alt || each.alt === '' || each.labels?.length || each.title
-    || each.querySelector('img[alt]:not([alt=""])')))
-  .map((each) => each.outerHTML.slice(0, 120))"""
-
-
-def _picture(page: Page, name: str) -> None:
-    if PICTURES:
-        folder = Path(PICTURES)
-        folder.mkdir(parents=True, exist_ok=True)
-        page.evaluate("for (const image of document.images) image.loading = 'eager'")
-        page.evaluate("Promise.all([...document.images].map((image) => image.decode().catch(() => {})))")
-        page.screenshot(path=folder / f"{name}.png", full_page=True)
-
 
 def test_the_first_run_asks_for_the_code_then_a_camera_then_tells_of_models(tmp_path: Path, browser: Browser) -> None:
     with open_screens(tmp_path, seeded=False) as fresh:
@@ -233,7 +127,7 @@ def test_the_first_run_asks_for_the_code_then_a_camera_then_tells_of_models(tmp_
         visit = Visit(context, fresh.url)
         page = visit.go("/")
         expect(page.get_by_role("heading", level=1)).to_have_text("Who looks after this home?")
-        _picture(page, "first-run-1")
+        picture(page, "first-run-1")
         code = page.get_by_label("The code of this box")
         code.fill("AAAA-AAAA")
         page.get_by_label("Your name").fill("Nora")
@@ -250,13 +144,13 @@ def test_the_first_run_asks_for_the_code_then_a_camera_then_tells_of_models(tmp_
         page.get_by_role("button", name="Create and go on").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Add the first camera")
         page.locator("html[data-ready]").wait_for(state="attached")
-        _picture(page, "first-run-2")
+        picture(page, "first-run-2")
         page.get_by_label("Name", exact=True).fill("Front door")
         expect(page.get_by_text("-t hearthlog/v1/front-door/up/jpeg -f photo.jpg")).to_be_visible()
         page.get_by_role("button", name="Keep and go on").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("What should it understand?")
         expect(page.get_by_text("hearthlog models pull yolox-nano")).to_be_visible()
-        _picture(page, "first-run-3")
+        picture(page, "first-run-3")
         page.get_by_role("link", name="Go to Today").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Thursday 24 September")
         expect(page.get_by_text("Front door").first).to_be_visible()
@@ -271,7 +165,7 @@ def test_a_wrong_password_is_told_and_where_one_wanted_to_go_is_kept(home: Scree
     page.get_by_label("Password", exact=True).fill("not the right words")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_text("Name and password do not go together.")).to_be_visible()
-    _picture(page, "sign-in")
+    picture(page, "sign-in")
     page.goto(f"{home.url}/devices")
     page.get_by_label("Your name").fill("Nora")
     page.get_by_label("Password", exact=True).fill(WORDS)
@@ -450,7 +344,7 @@ def test_a_sound_shows_its_own_levels_and_what_was_said(home: Screens, visit: Vi
 def test_a_memory_that_is_not_there_says_no_more_than_that(visit: Visit) -> None:
     page = visit.go("/memory/nosuchthing")
     expect(page.get_by_text("There is no such memory, or it is not yours to see.")).to_be_visible()
-    _picture(page, "not-there")
+    picture(page, "not-there")
     visit.troubles.clear()  # the browser's own line about the 404
 
 
@@ -467,7 +361,7 @@ def test_keys_lead_through_the_house_and_can_be_turned_off(visit: Visit) -> None
     page = visit.go("/")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
-    _picture(page, "keys")
+    picture(page, "keys")
     page.keyboard.press("Escape")
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.name") == "q"
@@ -505,7 +399,7 @@ def test_a_box_that_does_not_answer_is_said_so_and_the_page_stays(visit: Visit) 
     expect(page.get_by_text("The box has not answered since")).to_be_visible(timeout=15_000)
     expect(page.get_by_text("What you see is from then.")).to_be_visible()
     expect(page.locator(".log > li").first).to_be_visible()
-    _picture(page, "away")
+    picture(page, "away")
     page.unroute("**/api/v1/events*")
     page.get_by_role("button", name="Try now").click()
     expect(page.locator("#away")).to_be_hidden()
