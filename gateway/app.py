@@ -24,6 +24,7 @@ from gateway.entities import Priority
 from gateway.errors import HearthlogError, ModelBroken, ModelMissing, Retryable
 from gateway.health import Part
 from gateway.index.indexer import Index
+from gateway.inference.board import WARM_C, Board, this_board
 from gateway.inference.models import Models
 from gateway.inference.workers import Budget as InferenceBudget
 from gateway.inference.workers import Workers, open_workers
@@ -34,6 +35,7 @@ from gateway.ingest.dating import Dating
 from gateway.ingest.mqtt import MqttIngest, Times, accepts_unknown
 from gateway.jobs.bin import Bin
 from gateway.jobs.health import Watch, Watched
+from gateway.jobs.heat import Heat
 from gateway.jobs.home_assistant import Doors, HomeAssistant
 from gateway.jobs.new_models import NewModels
 from gateway.jobs.reembed import Reembed
@@ -153,7 +155,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         )
         spool.free_floor_bytes = settings.storage.free_floor_mb * 1_000_000 // 4
         models = Models(settings.home)
-        limits = settings.limits
+        limits, board = settings.limits, this_board()
         budget = InferenceBudget(threads=limits.worker_threads, memory_mb=limits.memory_mb)
         workers = await stack.enter_async_context(open_workers(models, budget))
         zone = zone_name(settings)
@@ -184,7 +186,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             workers=workers,
             home=settings.home,
             memory_mb=settings.limits.memory_mb,
-            temperature_c=settings.limits.temperature_c,
+            heat=_heat(settings, board),
             now_us=now_us,
             parts=lambda: [*_parts(ingest, index, cameras, troubles), *_new_models(reembed)],
             next_to_go=lambda: _next_to_go(retention),
@@ -269,6 +271,13 @@ def _gate_settings(settings: Settings, zone: str, *, paired: bool) -> GateSettin
         accept_unknown=accepts_unknown(settings.mqtt, parse_address(settings.mqtt), paired=paired),
         session_expiry_us=settings.mqtt.session_expiry_s * 1_000_000,
     )
+
+
+def _heat(settings: Settings, board: Board) -> Heat:
+    """Limits as set, else as suits the board; the second is never below the first."""
+    slow_c, stop_c = WARM_C[board.tier]
+    slow_c = settings.limits.temperature_c or slow_c
+    return Heat(slow_c=slow_c, stop_c=max(slow_c, settings.limits.temperature_most_c or stop_c))
 
 
 def _embedder(workers: Workers) -> Embed:

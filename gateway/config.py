@@ -83,8 +83,10 @@ class Limits:
     """For all workers together."""
     worker_threads: int = 1
     """Processor threads of one model run."""
-    temperature_c: int = 75
-    """Above it the backlog waits."""
+    temperature_c: int = 0
+    """Above it the backlog waits; 0: as suits the board."""
+    temperature_most_c: int = 0
+    """Above it what cameras send waits as well; 0: as suits the board."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +260,8 @@ def _check(settings: Settings) -> None:
         ("mqtt.receive_maximum", settings.mqtt.receive_maximum, 1, 1_000),
         ("limits.memory_mb", settings.limits.memory_mb, 128, 1_000_000),
         ("limits.worker_threads", settings.limits.worker_threads, 1, 64),
+        ("limits.temperature_c", settings.limits.temperature_c, 0, 120),
+        ("limits.temperature_most_c", settings.limits.temperature_most_c, 0, 120),
         ("storage.free_floor_mb", settings.storage.free_floor_mb, 0, 100_000_000),
         ("storage.bin_days", settings.storage.bin_days, 0, 3_650),
     ):

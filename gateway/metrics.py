@@ -41,6 +41,9 @@ worker_restarts = Counter(
 disk_free_bytes = Gauge("hearthlog_disk_free_bytes", "Free space where the data lies", registry=REGISTRY)
 memory_bytes = Gauge("hearthlog_memory_bytes", "Resident memory", ["process"], registry=REGISTRY)
 temperature_celsius = Gauge("hearthlog_temperature_celsius", "Of the processor", registry=REGISTRY)
+temperature_waits = Gauge(
+    "hearthlog_temperature_waits", "Too warm: 1 the backlog waits, 2 what cameras send too", registry=REGISTRY
+)
 broker_connected = Gauge("hearthlog_broker_connected", "1 while this lane is connected", ["lane"], registry=REGISTRY)
 
 device_battery_ratio = Gauge("hearthlog_device_battery_ratio", "As the camera tells", ["device"], registry=REGISTRY)

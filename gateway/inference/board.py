@@ -26,6 +26,10 @@ _BY_CORE = {"0xd0b": "pi5", "0xd42": "jetson"}
 CORE_WATTS = {"pi4": 0.9, "pi5": 1.4, "jetson": 1.5, "x86": 4.0}
 """What one busy core adds to an idle board, at the plug (docs/models-on-a-board.md). Rounded, and good to a third."""
 
+WARM_C = {"pi4": (75, 82), "pi5": (75, 82), "jetson": (85, 93), "x86": (85, 95)}
+"""Above which the backlog, and what cameras send, should wait: below where the board slows itself down. A Pi does so at
+80 °C and more at 85 (config.txt, temp_limit), an Orin at 99, processors for desktops at 100."""
+
 
 @dataclass(frozen=True, slots=True)
 class Board:

@@ -17,6 +17,7 @@ from gateway.health import Budget, Busy, Health, Node, Part, SetAside
 from gateway.index.postings import CURSOR as WORDS_CURSOR
 from gateway.inference.workers import Workers
 from gateway.jobs import probes
+from gateway.jobs.heat import Heat
 from gateway.pipeline.runner import Runner
 from gateway.policy import knows_device
 from gateway.spool import Spool
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 SAMPLE_S = 5.0
 _LINE_MINUTES = 60
 _RATE_MINUTES = 5
-_HOT_MARGIN_C = 5.0
 _TRY_EVERY_US = 60_000_000
 """So often the box tries whether its disk takes anything: each try costs a card a few blocks."""
 _NOT_WRITTEN = {
@@ -49,7 +49,7 @@ class Watched:
     workers: Workers
     home: Path
     memory_mb: int
-    temperature_c: int
+    heat: Heat
     now_us: Callable[[], int]
     parts: Callable[[], Sequence[Part]]
     """Broker, indexes and the like, as they are now."""
@@ -67,11 +67,9 @@ class Watch:
     _minute: int = 0
     _busy: Busy = field(default_factory=lambda: Busy(0, None, 0))
     _pss_bytes: int = 0
-    _hot: bool = False
     _not_written: str = ""
     """Code of what keeps the disk from being written."""
     _tried_us: int = 0
-    _celsius: float | None = None
     _highest: dict[str, float] = field(default_factory=dict)
     """Since the last reading was kept."""
     _kept_us: int = 0
@@ -116,8 +114,8 @@ class Watch:
         await self._remember(now_us)
 
     def lowest_priority(self) -> Priority:
-        """The lowest priority that may be worked on now: a hot box leaves its backlog until it cooled by 5 °C."""
-        return Priority.LIVE if self._hot else Priority.BACKLOG
+        """The lowest priority that may be worked on now: a warm box leaves its backlog until it has cooled."""
+        return self.on.heat.lowest
 
     async def busy(self) -> Busy:
         """As sampled last."""
@@ -151,7 +149,7 @@ class Watch:
             )
         past = await on.db.read(lambda c: readings.last_day(c, until_us=now_us))
         budgets = [replace(each, past=tuple(past.get(each.name, ()))) for each in self._budgets(await on.next_to_go())]
-        parts = (*on.parts(), *self._disk_parts())
+        parts = (*on.parts(), *self._own_parts())
         return Health(
             sentence=_sentence(nodes, budgets, parts, len(aside)),
             nodes=tuple(nodes),
@@ -199,11 +197,7 @@ class Watch:
         pids = [os.getpid(), *(slot.pid for slot in on.workers.status() if slot.pid)]
         self._pss_bytes = await asyncio.to_thread(probes.proportional_bytes, pids)
         metrics.memory_bytes.labels("all").set(self._pss_bytes)
-        celsius = await asyncio.to_thread(probes.temperature_c)
-        self._celsius = celsius
-        if celsius is not None:
-            metrics.temperature_celsius.set(celsius)
-            self._hot = celsius > on.temperature_c - (_HOT_MARGIN_C if self._hot else 0)
+        on.heat.feel(await asyncio.to_thread(probes.temperature_c))
         try:
             metrics.disk_free_bytes.set((await asyncio.to_thread(probes.disk, on.home)).free)
         except OSError as error:
@@ -219,8 +213,9 @@ class Watch:
         """Keep the highest of every five minutes."""
         highest = self._highest
         highest["memory"] = max(highest.get("memory", 0.0), self._pss_bytes / 1e6)
-        if self._celsius is not None:
-            highest["temperature"] = max(highest.get("temperature", self._celsius), self._celsius)
+        celsius = self.on.heat.celsius
+        if celsius is not None:
+            highest["temperature"] = max(highest.get("temperature", celsius), celsius)
         if 0 <= now_us - self._kept_us < readings.EVERY_US:
             return
         self._kept_us, self._highest = now_us, {}
@@ -229,8 +224,9 @@ class Watch:
         except Retryable as error:  # of all that a disk should take, this is what matters least
             log.warning("reading not kept", extra={"code": error.code})
 
-    def _disk_parts(self) -> tuple[Part, ...]:
-        return (Part("Disk", "look", _NOT_WRITTEN[self._not_written]),) if self._not_written else ()
+    def _own_parts(self) -> list[Part]:
+        disk = Part("Disk", "look", _NOT_WRITTEN[self._not_written]) if self._not_written else None
+        return [part for part in (disk, self.on.heat.part) if part is not None]
 
     def _budgets(self, next_to_go: str) -> list[Budget]:
         on = self.on
@@ -248,15 +244,17 @@ class Watch:
                 note=next_to_go,
             ),
         ]
-        celsius = probes.temperature_c()
-        if celsius is not None:
-            found.append(Budget("temperature", "Temperature", round(celsius), on.temperature_c, "°C", over=self._hot))
+        heat = on.heat
+        if heat.celsius is not None:
+            over = heat.lowest is not Priority.BACKLOG
+            found.append(Budget("temperature", "Temperature", round(heat.celsius), heat.slow_c, "°C", over=over))
         return found
 
 
 def _sentence(nodes: Sequence[Node], budgets: Sequence[Budget], parts: Sequence[Part], aside: int) -> str:
     troubles = [part.detail.rstrip(".") for part in parts if part.state == "look"]
-    troubles += [f"{budget.label} is over its limit" for budget in budgets if budget.over]
+    told = {part.name for part in parts}
+    troubles += [f"{each.label} is over its limit" for each in budgets if each.over and each.label not in told]
     slowest = max((node for node in nodes if node.oldest_s is not None), key=lambda n: n.oldest_s or 0, default=None)
     said = "; ".join(troubles) + "." if troubles else "Everything is stored."
     if slowest is not None and (slowest.oldest_s or 0) > 60:

@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _THERMAL = Path("/sys/class/thermal")
+_PLAUSIBLE_C = (1.0, 120.0)
+"""Below and above it is a sensor that is not read, or not there."""
+_OTHERS = ("pmic-die", "iwlwifi", "bat", "tz_charger")
+"""Beginnings of the types of zones that are no processor's: a Jetson's PMIC says 100 °C for ever, a radio has limits of
+its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +47,23 @@ def why_not_written(folder: Path) -> str:
 
 
 def temperature_c(root: Path = _THERMAL) -> float | None:
-    """The hottest of the processor's sensors, in °C."""
+    """The hottest of the processor's sensors that says something plausible, in °C."""
     found: list[float] = []
     for zone in sorted(root.glob("thermal_zone*")):
         try:
-            found.append(int((zone / "temp").read_text()) / 1_000)
+            celsius = int((zone / "temp").read_text()) / 1_000
         except (OSError, ValueError):
             continue  # a sensor that cannot be read says nothing
+        if _PLAUSIBLE_C[0] < celsius < _PLAUSIBLE_C[1] and not _kind(zone).startswith(_OTHERS):
+            found.append(celsius)
     return max(found, default=None)
+
+
+def _kind(zone: Path) -> str:
+    try:
+        return (zone / "type").read_text().strip().lower()
+    except OSError:
+        return ""
 
 
 def proportional_bytes(pids: Iterable[int]) -> int:

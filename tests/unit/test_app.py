@@ -11,22 +11,30 @@ import pytest
 
 from gateway import app
 from gateway.app import feed_watchdog, open_gateway
-from gateway.config import Settings
+from gateway.config import Limits, Settings
 from gateway.entities import Priority
 from gateway.errors import Retryable
+from gateway.inference.board import Board
 from gateway.jobs import probes
 from tests.unit.conftest import SmallHouse
 
 
-async def test_a_hot_box_leaves_its_backlog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(home=tmp_path)
+async def test_a_warm_box_leaves_its_backlog_and_a_hot_one_what_cameras_send(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(home=tmp_path, limits=Limits(temperature_c=60, temperature_most_c=70))
     async with open_gateway(settings) as gateway:
-        monkeypatch.setattr(probes, "temperature_c", lambda: settings.limits.temperature_c + 1.0)
-        await gateway.watch.sample()
-        assert gateway.runner.house.lowest() is Priority.LIVE
-        monkeypatch.setattr(probes, "temperature_c", lambda: 30.0)
-        await gateway.watch.sample()
-        assert gateway.runner.house.lowest() is Priority.BACKLOG
+        for celsius, lowest in ((61.0, Priority.LIVE), (71.0, Priority.PERSON), (30.0, Priority.BACKLOG)):
+            monkeypatch.setattr(probes, "temperature_c", lambda celsius=celsius: celsius)
+            await gateway.watch.sample()
+            assert gateway.runner.house.lowest() is lowest
+
+
+def test_limits_of_warmth_are_those_of_the_board_unless_they_are_set(tmp_path: Path) -> None:
+    pi = Board("pi4", "Raspberry Pi 4", 4, 4_000)
+    assert (app._heat(Settings(home=tmp_path), pi).slow_c, app._heat(Settings(home=tmp_path), pi).stop_c) == (75, 82)
+    set_ = Settings(home=tmp_path, limits=Limits(temperature_c=90))
+    assert (app._heat(set_, pi).slow_c, app._heat(set_, pi).stop_c) == (90, 90)
 
 
 async def test_a_disk_that_takes_nothing_does_not_get_the_house_killed(

@@ -14,6 +14,7 @@ from gateway.health import Part
 from gateway.index.indexer import Index
 from gateway.jobs import probes
 from gateway.jobs.health import Watch, Watched
+from gateway.jobs.heat import Heat
 from gateway.pipeline.plan import find_steps
 from gateway.pipeline.runner import House, Runner
 from gateway.store import changes, refusals
@@ -38,7 +39,7 @@ def _watch(house: SmallHouse, *, parts: tuple[Part, ...] = ()) -> Watch:
             workers=workers,
             home=Path(house.path),
             memory_mb=100_000,
-            temperature_c=75,
+            heat=Heat(75, 82),
             now_us=lambda: NOW_US,
             parts=lambda: parts,
             next_to_go=_nothing_to_go,
@@ -155,6 +156,24 @@ async def test_a_disk_that_takes_nothing_is_told_until_it_takes_something_again(
     assert found.sentence.startswith("The disk takes nothing")
     monkeypatch.undo()
     assert not [part for part in (await watch.look(_viewer(house))).parts if part.name == "Disk"]
+
+
+async def test_a_warm_box_says_why_it_is_behind(house: SmallHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = _watch(house)
+    for celsius, said, waits in (
+        (81.2, "Too warm: backlog waits, 81 °C.", 1),
+        (82.4, "Too warm: all waits but what people ask for, 82 °C.", 2),
+        (74.0, "Too warm: backlog waits, 74 °C.", 1),
+    ):
+        monkeypatch.setattr(probes, "temperature_c", lambda celsius=celsius: celsius)
+        found = await watch.look(_viewer(house))
+        assert found.sentence == said
+        assert [each.over for each in found.budgets if each.name == "temperature"] == [True]
+        assert metrics.temperature_waits._value.get() == waits
+    monkeypatch.setattr(probes, "temperature_c", lambda: None)
+    found = await watch.look(_viewer(house))
+    assert found.sentence == "Everything is stored. All caught up."
+    assert not [each for each in found.budgets if each.name == "temperature"]
 
 
 def test_a_folder_that_cannot_be_written_is_named_and_nothing_is_left_in_one_that_can(tmp_path: Path) -> None:

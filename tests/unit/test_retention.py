@@ -129,6 +129,18 @@ def test_a_box_without_sensors_says_nothing(tmp_path: Path) -> None:
     assert probes.temperature_c(tmp_path) == 64.25
 
 
+def test_of_all_sensors_the_hottest_of_the_processor_counts(tmp_path: Path) -> None:
+    for n, (kind, said) in enumerate(
+        [("cpu-thermal", "61000"), ("gpu-thermal", "64000"), ("PMIC-Die", "100000"), ("iwlwifi_1", "90000"),
+         ("acpitz", "-273200"), ("broken", "999999"), ("none", "")]
+    ):  # fmt: skip
+        zone = tmp_path / f"thermal_zone{n}"
+        zone.mkdir()
+        (zone / "type").write_text(kind + "\n")
+        (zone / "temp").write_text(said)
+    assert probes.temperature_c(tmp_path) == 64.0
+
+
 async def test_what_is_pinned_after_it_was_chosen_stays(house: SmallHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     (uid,) = await _days_ago(house, 300)
     rules = _rules(house, keep_days=30)

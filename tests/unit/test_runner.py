@@ -16,6 +16,7 @@ from PIL import Image
 
 from gateway.entities import Annotation, Capture, Decoded, Kind, Lane, Priority
 from gateway.errors import Retryable, Skip, Unreadable, WorkerFailed
+from gateway.jobs.heat import Heat
 from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.runner import House, Runner, catch_up
 from gateway.pipeline.step import Context, Step
@@ -227,6 +228,30 @@ async def test_what_cannot_be_read_is_set_aside_at_once(single: SmallHouse) -> N
 async def test_a_skip_is_an_annotation_with_its_reason(single: SmallHouse) -> None:
     assert await _failing(single, Skip("too small", code="too-small"), 1) == 1
     assert await _rows(single, "SELECT skipped, skip_code FROM annotation") == [("too small", "too-small")]
+
+
+async def test_a_warm_box_does_what_is_live_and_later_its_backlog(single: SmallHouse) -> None:
+    heat, done = Heat(75, 82), asyncio.Queue[int]()
+
+    async def does(capture: Capture, _: Context) -> Annotation:
+        done.put_nowait(capture.id)
+        return Annotation(caption="Seen.")
+
+    await single.spool.put(replace(single.arrival(b"old"), priority=Priority.BACKLOG))
+    await single.put(b"new", seq=1)
+    heat.feel(80.0)
+    house = House(
+        single.db, single.spool, single.shelf, TwinWorkers(), _one(does), _Clock(), lowest=lambda: heat.lowest
+    )
+    task = asyncio.create_task(Runner(house).run())
+    async with asyncio.timeout(20):
+        assert await done.get() == 2
+        heat.feel(60.0)
+        await single.put(b"newer", seq=2)  # wakes it
+        assert {await done.get(), await done.get()} == {1, 3}
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_a_stop_gives_leases_back_uncounted(single: SmallHouse) -> None:
