@@ -246,6 +246,8 @@ class Annotation:
     """64-bit hash of a picture that stands by itself, by which later copies of it are found."""
     copy_vector: Embedding | None = None
     """The same by how it looks: for copies alone, never for search."""
+    again: tuple[int, ...] = ()
+    """Captures that this step judged before it could know of this one: it judges them again."""
     segments: tuple[tuple[int, int], ...] = ()
     """(start_us, end_us) of segments this step cut; empty: the capture's own."""
 

@@ -294,6 +294,7 @@ class Spool:
             handled: Collection[str] = ()
             if stored is not None and captures.get(connection, job.capture_id) is not None:
                 captures.put_annotation(connection, stored)
+                self._judge_again(connection, stored)
                 if also is not None:
                     handled = also(connection)
                 captures.touch(connection, job.capture_id, at_us=stored.at_us)
@@ -333,6 +334,12 @@ class Spool:
     ) -> None:
         """Within a transaction: do a step again for one capture. What is made from it follows."""
         jobs.add(connection, capture_id=capture_id, steps=[step], priority=priority, at_us=at_us)
+
+    def _judge_again(self, connection: Connection, stored: Stored) -> None:
+        for number in stored.annotation.again:
+            if captures.set_aside(connection, number, stored.step):  # else it was erased, or is to be done anyway
+                again = Priority.LIVE  # nobody asked for what is made from it
+                self.requeue(connection, capture_id=number, step=stored.step, at_us=stored.at_us, priority=again)
 
     def _go_on(self, connection: Connection, job: Job, kind: Kind, *, handled: Collection[str] = ()) -> None:
         """Queue what reads this job's step and can be done now. One whose input did not change ends at once."""

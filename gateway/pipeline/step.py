@@ -10,7 +10,7 @@ from typing import TypeAlias
 from gateway.entities import Annotation, Capture, Embedding, Json, Kind, Priority, Provenance, Stored
 from gateway.errors import ModelBroken, ModelMissing, Skip
 from gateway.inference.workers import Workers
-from gateway.store import captures, copies, duplicates
+from gateway.store import captures, copies
 from gateway.store.captures import Shelf
 from gateway.store.db import Connection, Database
 
@@ -44,8 +44,8 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
-    """An earlier picture of the same camera, with what was said of it."""
+class Known:
+    """A picture with what was said of it."""
 
     capture: Capture
     notes: Mapping[str, Stored]
@@ -90,7 +90,7 @@ class Context:
         note = self.notes.get(step)
         return note.annotation.data if note is not None and not note.skipped else None
 
-    async def before(self, capture: Capture, *, limit: int) -> list[Before]:
+    async def before(self, capture: Capture, *, limit: int) -> list[Known]:
         """The newest earlier pictures of the same camera that stand by themselves (are not folded away)."""
         return await self.db.read(lambda c: _with_notes(c, captures.previous_standing(c, capture, limit=limit)))
 
@@ -98,7 +98,7 @@ class Context:
         """The earliest other capture of the same owner with the same bytes, taken in before this one."""
         return await self.db.read(lambda c: captures.same_bytes(c, capture))
 
-    async def alike(self, capture: Capture, likeness: bytes) -> list[Before]:
+    async def alike(self, capture: Capture, likeness: bytes) -> list[Known]:
         """Earlier pictures of the same owner whose 64-bit hash shares at least one 16-bit band with `likeness`."""
         return await self.db.read(lambda c: _with_notes(c, captures.alike(c, capture, likeness, limit=_ALIKE)))
 
@@ -110,6 +110,15 @@ class Context:
             return []
         found = await self.db.read(lambda c: _near(c, capture, vector, shelf, also=also))
         return [each for each in found if each.blob is not None]
+
+    async def overtook(self, capture: Capture, likeness: bytes, vector: Embedding | None) -> list[Known]:
+        """Pictures that came after this one and were judged before it could be found, with their originals: of those
+        that people brought the ones that share a band of its hash, and the ones with the nearest copy vectors; and the
+        next one of its camera that stands by itself."""
+        shelf = self.shelf
+        if shelf is None:
+            return []
+        return await self.db.read(lambda c: _overtook(c, capture, likeness, vector, shelf))
 
     def provenance(self) -> Provenance:
         """The model to name beside the annotation; empty where none was asked."""
@@ -137,14 +146,27 @@ def _near(
 ) -> list[Capture]:
     ids = list(also)
     if vector is not None:
-        apart = duplicates.apart_from(connection, capture.id)
-        ids += [number for _, number in copies.near(connection, capture, vector, apart=apart, limit=_NEAR)]
+        ids += [number for _, number in copies.near(connection, capture, vector, limit=_NEAR)]
     found = [captures.get(connection, number, shelf) for number in dict.fromkeys(ids)]
     return [each for each in found if each is not None]
 
 
-def _with_notes(connection: Connection, found: Iterable[Capture]) -> list[Before]:
-    return [Before(each, _notes(connection, each)) for each in found]
+def _overtook(
+    connection: Connection, capture: Capture, likeness: bytes, vector: Embedding | None, shelf: Shelf
+) -> list[Known]:
+    ids: list[int] = []
+    if not captures.has_likeness(connection, capture.id):
+        found = captures.alike(connection, capture, likeness, limit=_NEAR, brought_later=True)
+        ids += [each.id for each in found + captures.next_standing(connection, capture)]
+    if vector is not None and not copies.known(connection, capture.id, vector.space):
+        near = copies.near(connection, capture, vector, limit=_NEAR, brought_later=True)
+        ids += [number for _, number in near]
+    later = [captures.get(connection, number, shelf) for number in dict.fromkeys(ids)]
+    return _with_notes(connection, [each for each in later if each is not None])
+
+
+def _with_notes(connection: Connection, found: Iterable[Capture]) -> list[Known]:
+    return [Known(each, _notes(connection, each)) for each in found]
 
 
 def _notes(connection: Connection, capture: Capture) -> dict[str, Stored]:

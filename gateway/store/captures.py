@@ -113,6 +113,20 @@ def previous_standing(connection: Connection, capture: Capture, *, limit: int) -
     return [capture_from_row(connection, row) for row in rows]
 
 
+def next_standing(connection: Connection, capture: Capture) -> list[Capture]:
+    """The first picture of the same device taken after this one that came after it, too, is judged already and not
+    folded away; [] where there is none."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM {FROM} JOIN understood AS u ON u.capture = c.id"
+        " WHERE c.device = :device AND c.kind = :kind AND c.deleted_at_us IS NULL AND u.folded = ''"
+        " AND c.captured_at_us >= :at AND c.id > :id"
+        " AND EXISTS (SELECT 1 FROM annotation AS a WHERE a.capture = c.id AND a.step = 'dedupe' AND a.current = 1)"
+        " ORDER BY c.captured_at_us, c.id LIMIT 1",
+        {"device": capture.device, "kind": capture.kind.value, "at": capture.captured_at.at_us, "id": capture.id},
+    ).fetchall()
+    return [capture_from_row(connection, row) for row in rows]
+
+
 def same_bytes(connection: Connection, capture: Capture) -> Capture | None:
     """The earliest other capture of the same owner with the same bytes, taken in before this one; of those that nobody
     said are not the same.
@@ -125,23 +139,32 @@ def same_bytes(connection: Connection, capture: Capture) -> Capture | None:
     return capture_from_row(connection, row) if row else None
 
 
-def alike(connection: Connection, capture: Capture, likeness: bytes, *, limit: int) -> list[Capture]:
-    """Earlier pictures of the same owner, of other devices or uploaded, that share a 16-bit band of their hash.
+def alike(
+    connection: Connection, capture: Capture, likeness: bytes, *, limit: int, brought_later: bool = False
+) -> list[Capture]:
+    """Earlier pictures of the same owner, of other devices or uploaded, that share a 16-bit band of their hash;
+    `brought_later`: in their place those that people brought after this one came.
 
     By the pigeonhole principle that finds every hash within a distance of 3. Those of which a person said that they
     are not the same are left out.
     """
     found: dict[int, Capture] = {}
     apart = _apart_from(connection, capture)
+    when = copies.BROUGHT_LATER if brought_later else copies.EARLIER
     for part in range(4):
         rows = connection.execute(
             f"SELECT {COLUMNS} FROM {FROM} JOIN likeness AS l ON l.capture = c.id"
-            " WHERE l.part = ? AND l.band = ? AND c.id < ? AND c.owner = ? AND c.deleted_at_us IS NULL"
+            f" WHERE l.part = ? AND l.band = ? AND {when} AND c.owner = ? AND c.deleted_at_us IS NULL"
             " AND c.id NOT IN (SELECT value FROM json_each(?)) LIMIT ?",
             (part, int.from_bytes(likeness[2 * part : 2 * part + 2], "big"), capture.id, capture.owner, apart, limit),
         ).fetchall()
         found |= {row["id"]: capture_from_row(connection, row) for row in rows}
     return [found[key] for key in sorted(found)]
+
+
+def has_likeness(connection: Connection, capture_id: int) -> bool:
+    """Whether later copies of it are found by its hash already."""
+    return connection.execute("SELECT 1 FROM likeness WHERE capture = ?", (capture_id,)).fetchone() is not None
 
 
 def skipped_for_model(connection: Connection, step: str) -> list[int]:
@@ -213,6 +236,15 @@ def put_annotation(connection: Connection, stored: Stored) -> None:
 def put_skip(connection: Connection, stored: Stored) -> None:
     """Keep why a step was passed over. It said nothing before, so the memory says what it said."""
     _insert(connection, stored)
+
+
+def set_aside(connection: Connection, capture_id: int, step: str) -> bool:
+    """What the step said is its answer no more, although nothing that it was made from changed; what follows from it
+    stands until the step speaks again. Whether it had said anything."""
+    done = connection.execute(
+        "UPDATE annotation SET current = 0 WHERE capture = ? AND step = ? AND current = 1", (capture_id, step)
+    )
+    return done.rowcount > 0
 
 
 def put_beside(connection: Connection, stored: Stored) -> None:

@@ -7,36 +7,42 @@ picture in its colours, and in even light), and two pictures are as near as the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from gateway.entities import Capture, Embedding
+from gateway.store import duplicates
 from gateway.store.db import Connection
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
 _AT_ONCE = 4_096
 """Rows that are held at a time."""
+EARLIER = "c.id < ?"
+BROUGHT_LATER = "c.id > ? AND c.device IS NULL"
+"""A camera's frames are compared with those of their camera."""
 _NEAR = (
     "SELECT v.capture, v.vector FROM copy_vector AS v JOIN capture AS c ON c.id = v.capture"
-    " WHERE v.space = ? AND c.owner = ? AND c.id < ? AND c.deleted_at_us IS NULL"
+    " WHERE {when} AND v.space = ? AND c.owner = ? AND c.deleted_at_us IS NULL"
     " AND c.id NOT IN (SELECT value FROM json_each(?)) ORDER BY v.capture"
 )
 
 
 def near(
-    connection: Connection, capture: Capture, wanted: Embedding, *, apart: Iterable[int], limit: int
+    connection: Connection, capture: Capture, wanted: Embedding, *, limit: int, brought_later: bool = False
 ) -> list[tuple[float, int]]:
     """The `limit` earlier pictures of the same owner with the nearest vectors of the same space, as (cosine, capture
-    id), the nearest first; none of `apart`.
+    id), the nearest first; `brought_later`: of those that people brought after this one came. Those of which a person
+    said that they are not the same are left out.
     """
-    chosen = (wanted.space, capture.owner, capture.id, json.dumps(sorted(apart)))
+    apart = json.dumps(sorted(duplicates.apart_from(connection, capture.id)))
+    chosen = (capture.id, wanted.space, capture.owner, apart)
     one = _bytes_of(wanted.vector)
     found: list[tuple[float, int]] = []
-    cursor = connection.execute(_NEAR, chosen)
+    cursor = connection.execute(_NEAR.format(when=BROUGHT_LATER if brought_later else EARLIER), chosen)
     while rows := cursor.fetchmany(_AT_ONCE):
         kept = [row for row in rows if len(row["vector"]) == len(one)]
         if kept:
@@ -51,6 +57,12 @@ def nearness(one: Floats, others: Floats) -> Floats:
     mine, theirs = _unit(one.reshape(1, 2, -1)), _unit(others.reshape(len(others), 2, -1))
     nearer: Floats = (mine * theirs).sum(2).max(1)
     return nearer
+
+
+def known(connection: Connection, capture_id: int, space: str) -> bool:
+    """Whether it is found by its vector of this space already."""
+    found = connection.execute("SELECT 1 FROM copy_vector WHERE capture = ? AND space = ?", (capture_id, space))
+    return found.fetchone() is not None
 
 
 def put(connection: Connection, capture_id: int, vector: Embedding) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gateway.entities import Capture, Embedding
-from gateway.store import captures, copies
+from gateway.entities import Capture, Duplicate, DuplicateKind, Embedding, PairVerdict
+from gateway.store import captures, copies, duplicates
 from gateway.store.db import Connection
 from tests.unit.conftest import SmallHouse
 
@@ -45,7 +45,7 @@ async def test_the_nearer_half_counts_and_the_nearest_come_first(house: SmallHou
     )
 
     def look(connection: Connection) -> list[tuple[float, int]]:
-        return copies.near(connection, last, _vector(colours, light), apart=[], limit=2)
+        return copies.near(connection, last, _vector(colours, light), limit=2)
 
     found = await house.db.read(look)
     assert [number for _, number in found] == [3, 2]
@@ -56,7 +56,9 @@ async def test_what_is_of_another_space_in_the_bin_or_kept_apart_is_left_out(hou
     one = _any(), _any()
     last = await _home_of(house, _vector(*one, space="other@1/p"), _vector(*one), _vector(*one), _vector(*one))
     await house.db.write(lambda c: c.execute("UPDATE capture SET deleted_at_us = 5 WHERE id = 2"))
-    found = await house.db.read(lambda c: copies.near(c, last, _vector(*one), apart=[3], limit=9))
+    apart = last.id, Duplicate(DuplicateKind.EDITED, 3, {})
+    await house.db.write(lambda c: duplicates.decide(c, apart, PairVerdict.APART, person=house.owner, at_us=1))
+    found = await house.db.read(lambda c: copies.near(c, last, _vector(*one), limit=9))
     assert [number for _, number in found] == [4]
 
 
@@ -67,5 +69,5 @@ async def test_all_rows_are_looked_at_however_few_are_held_at_once(
     vectors = [_vector(_any(), _any()) for _ in range(7)]
     last = await _home_of(house, *vectors)
     for place, vector in enumerate(vectors, start=1):
-        found = await house.db.read(lambda c, vector=vector: copies.near(c, last, vector, apart=[], limit=1))  # type: ignore[misc]
+        found = await house.db.read(lambda c, vector=vector: copies.near(c, last, vector, limit=1))  # type: ignore[misc]
         assert [number for _, number in found] == [place]

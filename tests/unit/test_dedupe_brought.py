@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from gateway.pipeline import runner
 from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.runner import House
 from gateway.store import captures, duplicates, jobs
+from gateway.store.db import Connection
 from gateway.testing import TwinWorkers
 from tests.unit.conftest import SmallHouse, open_small_house
 from tests.unit.test_overlap import SCENE, _scene
@@ -73,10 +75,30 @@ class _Eyes(TwinWorkers):
         return Reply(self._models[task](Request(blob, params or {})), reply.provenance, 1.0)
 
 
+class _Held(_Eyes):
+    """The same, but one picture is not looked at before it is let go: others pass it."""
+
+    def __init__(self, sha256: bytes) -> None:
+        super().__init__(missing=("detect",))
+        self.let_go = asyncio.Event()
+        self._sha256 = sha256
+
+    async def run(
+        self,
+        task: str,
+        blob: BlobRef | None = None,
+        *,
+        params: Json | None = None,
+        priority: Priority = Priority.BACKLOG,
+        space: str = "",
+    ) -> Reply:
+        if task == "pixels" and blob is not None and blob.sha256 == self._sha256:
+            await self.let_go.wait()
+        return await super().run(task, blob, params=params, priority=priority, space=space)
+
+
 @pytest.fixture
-async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SmallHouse]:
-    # Two that come at once may pass each other before they are compared (docs/decisions/024): here they come in turn.
-    monkeypatch.setattr(runner, "PLACES", {})
+async def home(tmp_path: Path) -> AsyncIterator[SmallHouse]:
     house = await open_small_house(tmp_path, plan=queue_plan(STEPS))
     async with house.stack:
         yield house
@@ -109,23 +131,58 @@ async def _brought(home: SmallHouse, picture: Image.Image, *, quality: int = 85,
 
 async def _understood(home: SmallHouse, workers: TwinWorkers | None = None) -> list[Stored]:
     """What `dedupe` said of each capture, in their order, when all is done."""
-    working = runner.Runner(
-        House(home.db, home.spool, home.shelf, workers or _Eyes(), STEPS, lambda: NOON_US + HOUR_US)
-    )
-    task = asyncio.create_task(working.run())
-    async with asyncio.timeout(30):
-        while True:
-            wake = asyncio.create_task(home.db.next_commit())
-            await asyncio.sleep(0)
-            if not any(each.waiting + each.running for each in await home.db.read(jobs.backlogs)):
-                wake.cancel()
-                break
-            await wake
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with _working(home, workers or _Eyes()):
+        await _until(home, _all_is_done)
+    return await _said(home)
+
+
+async def _passing(home: SmallHouse, held: int) -> list[Stored]:
+    """The same, where one capture is first looked at when all others are judged."""
     count = await home.count("capture")
-    said = await home.db.read(lambda c: [captures.notes(c, number) for number in range(1, count + 1)])
-    return [next(note for note in notes if note.step == "dedupe") for notes in said]
+    last = await home.db.read(lambda c: captures.get(c, held))
+    assert last is not None
+    eyes = _Held(last.sha256)
+    async with _working(home, eyes):
+        await _until(home, lambda c: len(_judged(c, count)) == count - 1)
+        eyes.let_go.set()
+        await _until(home, _all_is_done)
+    return await _said(home)
+
+
+@contextlib.asynccontextmanager
+async def _working(home: SmallHouse, workers: TwinWorkers) -> AsyncIterator[None]:
+    working = runner.Runner(House(home.db, home.spool, home.shelf, workers, STEPS, lambda: NOON_US + HOUR_US))
+    task = asyncio.create_task(working.run())
+    try:
+        async with asyncio.timeout(60):
+            yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _until(home: SmallHouse, holds: Callable[[Connection], bool]) -> None:
+    while True:
+        wake = asyncio.create_task(home.db.next_commit())
+        await asyncio.sleep(0)
+        if await home.db.read(holds):
+            wake.cancel()
+            return
+        await wake
+
+
+def _all_is_done(connection: Connection) -> bool:
+    return not any(each.waiting + each.running for each in jobs.backlogs(connection))
+
+
+def _judged(connection: Connection, count: int) -> list[Stored]:
+    said = [captures.notes(connection, number) for number in range(1, count + 1)]
+    return [note for notes in said for note in notes if note.step == "dedupe"]
+
+
+async def _said(home: SmallHouse) -> list[Stored]:
+    count = await home.count("capture")
+    return await home.db.read(lambda c: _judged(c, count))
 
 
 def _claim(note: Stored) -> tuple[DuplicateKind, int] | None:
@@ -212,3 +269,55 @@ async def test_folded_frames_have_no_vector_and_a_vector_goes_with_its_capture(h
     assert await home.count("copy_vector") == 2 - folded
     await home.db.write(lambda c: c.execute("DELETE FROM capture WHERE id = 1"))
     assert await home.count("copy_vector") == 1 - folded
+
+
+@pytest.mark.parametrize("held", [1, 2])
+async def test_of_two_copies_that_pass_each_other_the_later_is_folded_whichever_is_judged_first(
+    home: SmallHouse, held: int
+) -> None:
+    await _brought(home, SCENE)
+    await _brought(home, SCENE.resize((480, 360)), quality=60)
+    said = await _passing(home, held)
+    assert [_claim(note) for note in said] == [None, (DuplicateKind.REENCODED, 1)]
+    assert await home.count("annotation WHERE step = 'dedupe'") == 2  # judged again, it speaks in its own place
+
+
+@pytest.mark.parametrize("held", [1, 2])
+async def test_a_copy_that_passes_a_cameras_frame_is_found_and_other_moments_stand(home: SmallHouse, held: int) -> None:
+    await home.put(_jpeg(_scene(40)), seq=1)
+    await home.put(_jpeg(SCENE), seq=2, at_us=60_000_000)
+    await _brought(home, SCENE.crop((90, 50, 560, 420)), quality=50)
+    await _brought(home, _other_moment())
+    said = await _passing(home, held + 1)
+    assert [_claim(note) for note in said] == [None, None, (DuplicateKind.EDITED, 2), None]
+
+
+@pytest.mark.parametrize("held", [2, 3])
+async def test_of_a_cameras_frames_that_pass_each_other_the_later_is_the_still_one(home: SmallHouse, held: int) -> None:
+    await home.put(_jpeg(_scene(40)), seq=1)
+    await home.put(_jpeg(SCENE), seq=2, at_us=60_000_000)
+    await home.put(_jpeg(_taken_again()), seq=3, at_us=90_000_000)
+    assert [_claim(note) for note in await _passing(home, held)] == [None, None, (DuplicateKind.STATIC, 2)]
+
+
+async def test_what_was_said_to_be_apart_stays_so_when_the_first_of_two_is_judged_last(home: SmallHouse) -> None:
+    await _brought(home, SCENE)
+    await _brought(home, SCENE.crop((90, 50, 560, 420)))
+    claim = Duplicate(DuplicateKind.EDITED, 1, {})
+    await home.db.write(lambda c: duplicates.decide(c, (2, claim), PairVerdict.APART, person=home.owner, at_us=NOON_US))
+    assert [_claim(note) for note in await _passing(home, 1)] == [None, None]
+
+
+async def test_a_picture_that_is_known_already_has_nobody_judged_again(home: SmallHouse) -> None:
+    await _brought(home, SCENE)
+    await _brought(home, SCENE.resize((480, 360)), quality=60)
+    await _understood(home)
+    told = "change WHERE entity_id = (SELECT uid FROM capture WHERE id = 2)"
+    before = await home.count(told)
+    await home.db.write(lambda c: home.spool.requeue(c, capture_id=1, step="dedupe", at_us=NOON_US))
+    await _understood(home)
+    assert await home.count(told) == before
+
+
+def test_one_picture_is_judged_at_a_time() -> None:
+    assert runner.PLACES[STEPS["dedupe"].lane] == 1

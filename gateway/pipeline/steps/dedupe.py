@@ -30,9 +30,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.entities import Annotation, Capture, Duplicate, DuplicateKind, Embedding, Json, Kind, TimeSource
-from gateway.errors import ModelBroken, ModelMissing
+from gateway.errors import ModelBroken, ModelMissing, NotFound, Unreadable
 from gateway.inference.worker import blob_to_map
-from gateway.pipeline.step import Before, Context, Step
+from gateway.pipeline.step import Context, Known, Step
 from gateway.pipeline.turn import turned
 
 CELL = 9.0
@@ -83,16 +83,24 @@ async def run(capture: Capture, ctx: Context) -> Annotation:
     if seen is None:
         return Annotation(data={"compared_with": None})
     likeness = bytes.fromhex(seen["phash"])
+    here = Known(capture, ctx.notes)
     standing = await ctx.before(capture, limit=1) if capture.device is not None else []
-    found = _same_camera(capture, ctx, standing[0]) if standing else Annotation(data={"compared_with": None})
+    found = _same_camera(here, standing[0]) if standing else Annotation(data={"compared_with": None})
     if found.duplicate is not None:
         return found
     vector = await _vector(capture, ctx)
-    copy = None if standing else await _copy_of(capture, ctx, vector)
+    copy = None if standing else await _copy_of(here, ctx, vector)
     data = found.data if copy is None else copy.evidence
     if vector is None and capture.blob is not None:
         data = {**data, "without": _VECTOR}
-    return Annotation(data=data, duplicate=copy, likeness=likeness, copy_vector=vector, provenance=ctx.provenance())
+    return Annotation(
+        data=data,
+        duplicate=copy,
+        likeness=likeness,
+        copy_vector=vector,
+        again=await _overtook(here, ctx, likeness, vector),
+        provenance=ctx.provenance(),
+    )
 
 
 async def _vector(capture: Capture, ctx: Context) -> Embedding | None:
@@ -107,13 +115,41 @@ async def _vector(capture: Capture, ctx: Context) -> Embedding | None:
     return Embedding(f"{used.model}@{used.revision}/{used.preprocessing}", answer["vector"])
 
 
-async def _copy_of(capture: Capture, ctx: Context, vector: Embedding | None) -> Duplicate | None:
-    """The earlier picture that it is a copy of, with the least doubt; in one burst with it otherwise."""
-    seen = ctx.said("quality") or {}
-    alike = await ctx.alike(capture, bytes.fromhex(seen["phash"]))
-    measured = [(each.capture, found) for each in alike if (found := _measured(each)) is not None]
-    hashed = nearest_by_hash(str(seen["phash"]), [str(found["phash"]) for _, found in measured])
-    others = await ctx.near(capture, vector, also=[measured[place][0].id for place in hashed])
+async def _overtook(here: Known, ctx: Context, likeness: bytes, vector: Embedding | None) -> tuple[int, ...]:
+    """Later pictures that were judged before this one could be found, and repeat it: they are to be judged again.
+
+    One of two that pass each other always sees the other so: this lane has one place, so that whoever is judged second
+    finds what was said of the first.
+    """
+    found = []
+    for later in await ctx.overtook(here.capture, likeness, vector):
+        if later.capture.device is not None:
+            said = _same_camera(later, here).duplicate
+        else:
+            try:
+                said = await _named(later, ctx, [here.capture], [here])
+            except (NotFound, Unreadable):
+                continue  # it went since: that is nothing to this one
+        if said is not None:
+            found.append(later.capture.id)
+    return tuple(found)
+
+
+async def _copy_of(here: Known, ctx: Context, vector: Embedding | None) -> Duplicate | None:
+    """The earlier picture that it is a copy of."""
+    seen = _measured(here) or {}
+    alike = await ctx.alike(here.capture, bytes.fromhex(seen["phash"]))
+    measured = [(each, found) for each in alike if (found := _measured(each)) is not None]
+    near = nearest_by_hash(str(seen["phash"]), [str(found["phash"]) for _, found in measured])
+    hashed = [measured[place][0] for place in near]
+    others = await ctx.near(here.capture, vector, also=[each.capture.id for each in hashed])
+    return await _named(here, ctx, others, hashed)
+
+
+async def _named(here: Known, ctx: Context, others: list[Capture], hashed: list[Known]) -> Duplicate | None:
+    """The one of `others` that it is a copy of, with the least doubt; in one burst with it otherwise. What could not be
+    looked at is told by its hash, where it is of `hashed`."""
+    capture = here.capture
     laid = await _laid_over(capture, ctx, others)
     judged = []
     for other in others:
@@ -128,23 +164,24 @@ async def _copy_of(capture: Capture, ctx: Context, vector: Embedding | None) -> 
         if _burst(capture, other, over):
             return Duplicate(DuplicateKind.BURST, other.id, _evidence(capture, other, over, doubted))
     # What could not be laid over one another, for want of an original or of anything to hold on to.
-    for other, found in (measured[place] for place in hashed):
-        said = by_hash(found, seen) if laid.get(other.id) is None else None
+    for each in hashed:
+        one, two = _measured(each), _measured(here)
+        said = by_hash(one, two) if one and two and laid.get(each.capture.id) is None else None
         if said is not None:
-            return Duplicate(said[0], other.id, {"compared_with": other.uid, **said[1]})
+            return Duplicate(said[0], each.capture.id, {"compared_with": each.capture.uid, **said[1]})
     return None
 
 
 async def _laid_over(capture: Capture, ctx: Context, others: list[Capture]) -> dict[int, Json | None]:
     """By capture; nothing where it cannot be asked."""
-    if capture.blob is None or not others:
+    kept = [(other.id, blob_to_map(other.blob)) for other in others if other.blob is not None]
+    if capture.blob is None or not kept:
         return {}
-    params = {"others": [blob_to_map(other.blob) for other in others if other.blob is not None]}
     try:
-        answer = await ctx.infer(_OVERLAP, capture, params)
+        answer = await ctx.infer(_OVERLAP, capture, {"others": [blob for _, blob in kept]})
     except (ModelMissing, ModelBroken):
         return {}
-    return {other.id: over for other, over in zip(others, answer["found"], strict=False)}
+    return {number: over for (number, _), over in zip(kept, answer["found"], strict=False)}
 
 
 def nearest_by_hash(phash: str, others: Sequence[str]) -> list[int]:
@@ -234,12 +271,12 @@ def _evidence(capture: Capture, other: Capture, laid: Json, doubted: float) -> J
     return evidence if apart_us is None else {**evidence, "apart_us": apart_us}
 
 
-def _same_camera(capture: Capture, ctx: Context, before: Before) -> Annotation:
-    earlier, seen = _measured(before), ctx.said("quality")
+def _same_camera(here: Known, before: Known) -> Annotation:
+    capture, earlier, seen = here.capture, _measured(before), _measured(here)
     if seen is None or earlier is None:
         return Annotation(data={"compared_with": None})
     change = changed(
-        grid_of(earlier), grid_of(seen), _things(before.notes.get("detect")), _things(ctx.notes.get("detect"))
+        grid_of(earlier), grid_of(seen), _things(before.notes.get("detect")), _things(here.notes.get("detect"))
     )
     apart_us = capture.captured_at.at_us - before.capture.captured_at.at_us
     evidence: dict[str, object] = {
@@ -294,8 +331,8 @@ def distance(one: str, other: str) -> int:
     return (int(one, 16) ^ int(other, 16)).bit_count()
 
 
-def _measured(other: Before) -> Json | None:
-    note = other.notes.get("quality")
+def _measured(picture: Known) -> Json | None:
+    note = picture.notes.get("quality")
     return None if note is None or note.skipped else note.annotation.data
 
 
