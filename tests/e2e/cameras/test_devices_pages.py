@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,34 +13,20 @@ from gateway.entities import Role
 from gateway.pairing import TRIES, WINDOW_S
 from gateway.store import firmware, paired
 from gateway.store.firmware import Image
-from tests.e2e.owned import OwnBroker, OwnedHouse, Unit, own_broker, owned_house
+from tests.e2e.browser import ARGUMENTS, CHROMIUM, PICTURES, WIDTHS
+from tests.e2e.owned import OwnedHouse, Unit
 
 pytestmark = [pytest.mark.slow, pytest.mark.system("chromium")]
 WORDS = "three or four words"
-PICTURES = os.environ.get("HEARTHLOG_TEST_SCREENSHOTS", "")
-WIDTHS = {"wide": (1440, 900), "phone": (390, 844)}
-
-
-@pytest.fixture
-def broker(tmp_path: Path, mosquitto: Path) -> Iterator[OwnBroker]:
-    with own_broker(mosquitto, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def house(broker: OwnBroker) -> AsyncIterator[OwnedHouse]:
-    async with owned_house(broker.settings()) as made:
-        await made.gateway.parts.accounts.add(None, "Nora", Role.ADMIN, WORDS)
-        yield made
 
 
 @pytest.fixture
 async def page(house: OwnedHouse) -> AsyncIterator[Page]:
     """Nora's window; at the end nothing may have gone wrong in it."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    await house.gateway.parts.accounts.add(None, "Nora", Role.ADMIN, WORDS)
     troubles: list[str] = []
     async with async_playwright() as play:
-        opened = await play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        opened = await play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         context = await opened.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
         made = await context.new_page()
         made.on("pageerror", lambda error: troubles.append(str(error)))

@@ -11,7 +11,7 @@ import io
 import json
 import os
 import random
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ import pytest
 from PIL import Image
 
 from gateway import metrics
-from gateway.config import HomeAssistant, MqttSource
+from gateway.config import HomeAssistant, MqttSource, Settings
 from gateway.ingest.topics import ROOT, Voice
 from gateway.store.db import Connection
-from tests.e2e.owned import OwnBroker, OwnedHouse, Unit, jpeg_record, own_broker, owned_house
+from tests.e2e.owned import OwnBroker, OwnedHouse, Unit, jpeg_record
 
 pytestmark = pytest.mark.slow
 
@@ -52,18 +52,11 @@ STATE = (
 
 
 @pytest.fixture
-def broker(tmp_path: Path, mosquitto: Path) -> Iterator[OwnBroker]:
-    with own_broker(mosquitto, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def house(broker: OwnBroker) -> AsyncIterator[OwnedHouse]:
-    settings = broker.settings()
+def settings(broker: OwnBroker) -> Settings:
+    found = broker.settings()
     source = MqttSource(topic="homeassistant/foreign/+/snapshot")  # of what its credential may read
-    mqtt = replace(settings.mqtt, source=(source,), unknown_devices="refuse")
-    async with owned_house(replace(settings, mqtt=mqtt, home_assistant=HomeAssistant(discovery=True))) as made:
-        yield made
+    mqtt = replace(found.mqtt, source=(source,), unknown_devices="refuse")
+    return replace(found, mqtt=mqtt, home_assistant=HomeAssistant(discovery=True))
 
 
 def noise(draw: random.Random) -> list[bytes]:

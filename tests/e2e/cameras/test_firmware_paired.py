@@ -8,7 +8,7 @@ import random
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,11 @@ from gateway.cli.devices import COMMAND as DEVICES
 from gateway.errors import Conflict
 from gateway.store import firmware, paired
 from gateway.store.paired import Command
-from tests.e2e.owned import OUTSIDE, OwnBroker, OwnedHouse, own_broker, owned_house
+from tests.e2e.owned import OUTSIDE, OwnedHouse
 
 pytestmark = [pytest.mark.slow, pytest.mark.system("gcc", "make"), pytest.mark.timeout(180)]
 
-FIRMWARE = Path(__file__).resolve().parents[2] / "firmware" / "esp32"
+FIRMWARE = Path(__file__).resolve().parents[3] / "firmware" / "esp32"
 WAIT_S = 30
 
 
@@ -42,18 +42,6 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (build / "frames").mkdir()
     Image.effect_noise((160, 120), 60).convert("RGB").save(build / "frames" / "0.jpg")
     return build / "hearthcam-sim"
-
-
-@pytest.fixture
-def broker(tmp_path: Path, mosquitto: Path) -> Iterator[OwnBroker]:
-    with own_broker(mosquitto, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def house(broker: OwnBroker) -> AsyncIterator[OwnedHouse]:
-    async with owned_house(broker.settings()) as made:
-        yield made
 
 
 class Program:

@@ -7,7 +7,6 @@ import base64
 import hashlib
 import io
 import random
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,21 +24,9 @@ from gateway.config import MqttSource
 from gateway.errors import Conflict, NotFound, Rejected
 from gateway.releases import read_manifest
 from gateway.store.db import Connection
-from tests.e2e.owned import OUTSIDE, OwnBroker, OwnedHouse, Unit, jpeg_record, of, own_broker, owned_house
+from tests.e2e.owned import OUTSIDE, OwnBroker, OwnedHouse, Unit, jpeg_record, of, owned_house
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def broker(tmp_path: Path, mosquitto: Path) -> Iterator[OwnBroker]:
-    with own_broker(mosquitto, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def house(broker: OwnBroker) -> AsyncIterator[OwnedHouse]:
-    async with owned_house(broker.settings()) as made:
-        yield made
 
 
 @pytest.fixture
