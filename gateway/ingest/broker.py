@@ -27,6 +27,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.config import Mqtt
 from gateway.errors import ConfigError
+from gateway.ingest.packets import Packets, Published
 
 ANSWER_S = 10
 FAREWELL_S = 2
@@ -189,6 +190,19 @@ async def connect(
     if session.persistent:
         inner.manual_ack_set(True)
 
+    def heard(came: Published) -> None:
+        take(
+            Message(
+                topic=came.topic,
+                payload=came.payload,
+                retained=came.retained,
+                redelivered=False,
+                qos=0,
+                mid=0,
+                arrived_s=time.monotonic(),
+            )
+        )
+
     def on_message(_: object, __: object, message: MQTTMessage) -> None:
         payload = message.payload
         take(
@@ -204,6 +218,7 @@ async def connect(
         )
 
     inner.on_message = on_message
+    Packets(inner, heard, modern=modern)
     try:
         async with asyncio.timeout(answer_s):
             await client.__aenter__()
