@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.errors import ConfigError
 
+_A = {bool: "yes or no (true or false)", int: "a whole number", float: "a number", str: "text"}
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,32}(/[A-Za-z0-9_-]{1,32}){0,3}")
 _DEVICE_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,31}")
 
@@ -139,6 +140,23 @@ class Settings:
     home_assistant: HomeAssistant = field(default_factory=HomeAssistant)
 
 
+RANGES: dict[str, tuple[int, int]] = {
+    "mqtt.credit": (1, 256),
+    "mqtt.receive_maximum": (1, 1_000),
+    "mqtt.session_expiry_s": (0, 4_294_967_295),
+    "http.port": (0, 65_535),
+    "limits.memory_mb": (128, 1_000_000),
+    "limits.worker_threads": (1, 64),
+    "limits.temperature_c": (0, 120),
+    "limits.temperature_most_c": (0, 120),
+    "storage.free_floor_mb": (0, 100_000_000),
+    "storage.keep_days": (0, 36_500),
+    "storage.keep_gb": (0, 1_000_000),
+    "storage.still_days": (0, 36_500),
+    "storage.bin_days": (0, 3_650),
+}
+"""Of every setting that is a number, the least and the most. One that is not here cannot be set at all."""
+
 _SECTIONS: dict[str, type] = {
     "mqtt": Mqtt,
     "http": Http,
@@ -198,7 +216,7 @@ def _parse(kind: Any, text: str, where: str) -> Any:  # Any: a type object in, t
         if kind in (int, float):
             return kind(text)
     except (KeyError, ValueError) as error:
-        raise ConfigError(f"{text!r} is not a {kind.__name__}", where=where) from error
+        raise ConfigError(f"{text!r} is not {_A[kind]}", where=where) from error
     if get_origin(kind) is tuple:
         if get_args(kind)[0] is not str:
             raise ConfigError("this setting can only be made in hearthlog.toml", where=where)
@@ -236,11 +254,14 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         )
     if origin in (Union, types.UnionType):
         raise ConfigError(f"{where} has no single type")
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"{where} must be a {kind.__name__}, not {value!r}")
-    return value
+    takes = (int, float) if kind is float else kind
+    if not isinstance(value, takes) or (isinstance(value, bool) and kind is not bool):
+        raise ConfigError(f"{where} must be {_A[kind]}, not {value!r}")
+    if kind in (int, float):
+        low, high = RANGES[where]
+        if not low <= value <= high:  # of nan neither is true
+            raise ConfigError(f"{where} must be between {low} and {high}, not {str(value)[:40]}")
+    return kind(value)
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:
@@ -254,19 +275,6 @@ def _allowed(names: Any) -> str:
 
 
 def _check(settings: Settings) -> None:
-    for name, value, low, high in (
-        ("http.port", settings.http.port, 0, 65_535),
-        ("mqtt.credit", settings.mqtt.credit, 1, 256),
-        ("mqtt.receive_maximum", settings.mqtt.receive_maximum, 1, 1_000),
-        ("limits.memory_mb", settings.limits.memory_mb, 128, 1_000_000),
-        ("limits.worker_threads", settings.limits.worker_threads, 1, 64),
-        ("limits.temperature_c", settings.limits.temperature_c, 0, 120),
-        ("limits.temperature_most_c", settings.limits.temperature_most_c, 0, 120),
-        ("storage.free_floor_mb", settings.storage.free_floor_mb, 0, 100_000_000),
-        ("storage.bin_days", settings.storage.bin_days, 0, 3_650),
-    ):
-        if not low <= value <= high:
-            raise ConfigError(f"{name} must be between {low} and {high}, not {value}")
     if not _PREFIX.fullmatch(settings.home_assistant.prefix):
         raise ConfigError(
             f"home_assistant.prefix {settings.home_assistant.prefix!r} is not the beginning of a topic",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,18 +107,22 @@ class Retention:
         return went
 
     async def _doomed(self) -> list[tuple[str, list[tuple[int, str, int]]]]:
+        """What each rule asks for. One that would take everything whatever happens is none, though the settings let
+        none in: a cut in the future, a size below nothing, a floor that the whole disk could not keep.
+        """
         rules, now = self.rules, self.now_us()
         found: list[tuple[str, list[tuple[int, str, int]]]] = []
         by_age = bool(rules.still_days or rules.keep_days) and self.synchronised()
-        if rules.still_days and by_age:
+        if rules.still_days > 0 and by_age:
             found.append(("still", await self._oldest(now - rules.still_days * _DAY_US, folded_only=True)))
-        if rules.keep_days and by_age:
+        if rules.keep_days > 0 and by_age:
             found.append(("age", await self._oldest(now - rules.keep_days * _DAY_US)))
-        if rules.keep_gb:
+        if 0 < rules.keep_gb < math.inf:
             held = await self.db.read(lambda c: int(c.execute("SELECT total(body_bytes) FROM blob").fetchone()[0]))
             found.append(("size", await self._enough(now, held - int(rules.keep_gb * 1e9))))
-        free = (await asyncio.to_thread(probes.disk, self.home)).free
-        found.append(("floor", await self._enough(now, rules.free_floor_mb * 1_000_000 - free)))
+        disk, floor_bytes = await asyncio.to_thread(probes.disk, self.home), rules.free_floor_mb * 1_000_000
+        if floor_bytes < disk.total:
+            found.append(("floor", await self._enough(now, floor_bytes - disk.free)))
         return found
 
     async def _enough(self, now_us: int, need_bytes: int) -> list[tuple[int, str, int]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from gateway.config import Settings, load, zone_name
+from gateway.config import RANGES, Settings, load, zone_name
 from gateway.errors import ConfigError
 
 
@@ -37,9 +39,12 @@ def test_foreign_cameras_are_a_list_of_tables(tmp_path: Path) -> None:
         ("[htpp]\n", {}, "unknown section"),
         ("[http]\nprot = 1\n", {}, "unknown setting http.prot"),
         ("", {"HEARTHLOG_HTTP_PROT": "1"}, "unknown setting HEARTHLOG_HTTP_PROT"),
-        ("[http]\nport = 'x'\n", {}, "must be a int"),
-        ("[http]\nport = true\n", {}, "must be a int"),
-        ("", {"HEARTHLOG_HTTP_PORT": "many"}, "not a int"),
+        ("[http]\nport = 'x'\n", {}, "http.port must be a whole number, not 'x'"),
+        ("[http]\nport = true\n", {}, "http.port must be a whole number, not True"),
+        ("", {"HEARTHLOG_HTTP_PORT": "many"}, "'many' is not a whole number"),
+        ("[storage]\nkeep_gb = '9'\n", {}, "storage.keep_gb must be a number"),
+        ("[home_assistant]\ndiscovery = 1\n", {}, "must be yes or no"),
+        ("[mqtt]\nurl = 1\n", {}, "must be text"),
         ("[http]\nport = 70000\n", {}, "between"),
         ("[mqtt]\nprotocol = '4'\n", {}, "cannot be"),
         ("[[mqtt.source]]\ntopic = 'a/b'\n", {}, "names no device"),
@@ -55,6 +60,35 @@ def test_what_cannot_be_used_is_said_plainly(
 ) -> None:
     with pytest.raises(ConfigError, match=complaint):
         _load(tmp_path, text, **environ)
+
+
+@pytest.mark.parametrize("name", sorted(RANGES))
+def test_no_number_is_taken_beyond_its_range(tmp_path: Path, name: str) -> None:
+    """Above all not one that would take every original: a negative number of days puts the cut in the future."""
+    section, key = name.split(".")
+    low, high = RANGES[name]
+    fits = type(getattr(getattr(Settings(tmp_path), section), key))
+    wrong = [low - 1, high + 1, 10**400] + (["nan", "inf", "-inf", low - 1e-9] if fits is float else [])
+    for value in wrong:
+        complaint = re.escape(f"{name} must be between {low} and {high}, not {str(value)[:40]}")
+        with pytest.raises(ConfigError, match=complaint):
+            _load(tmp_path, f"[{section}]\n{key} = {value}\n")
+        if value != 10**400:
+            with pytest.raises(ConfigError, match=complaint):
+                _load(tmp_path, **{f"HEARTHLOG_{section}_{key}".upper(): str(value)})
+    for value in (low, high):
+        assert getattr(getattr(_load(tmp_path, f"[{section}]\n{key} = {value}\n"), section), key) == value
+
+
+def test_every_number_has_a_range() -> None:
+    numbers = {
+        f"{section.name}.{item.name}"
+        for section in fields(Settings)
+        if section.name != "home"
+        for item in fields(getattr(Settings(Path("/")), section.name))
+        if type(getattr(getattr(Settings(Path("/")), section.name), item.name)) in (int, float)
+    }
+    assert numbers == set(RANGES)
 
 
 def test_the_zone_is_the_one_set(tmp_path: Path) -> None:

@@ -69,6 +69,26 @@ async def test_rules_by_age_wait_for_the_clock_and_those_by_size_do_not(house: S
     assert await replace(rules, synchronised=lambda: True).preview() == Preview(0, 0, "")
 
 
+@pytest.mark.parametrize(
+    "rules", [{"keep_days": -1}, {"still_days": -1}, {"keep_gb": -1.0}, {"keep_gb": float("nan")}, {"keep_gb": 1e999}]
+)
+async def test_a_rule_that_would_take_everything_takes_nothing(house: SmallHouse, rules: dict[str, float]) -> None:
+    """No settings file gets this far; the sweep does not lean on that."""
+    uids = await _days_ago(house, 300, 0)
+    await house.db.write(lambda c: c.execute("UPDATE understood SET folded = 'static'"))
+    sweeper = _rules(house, **rules)
+    assert await sweeper.preview() == Preview(0, 0, "")
+    assert await sweeper.sweep() == 0
+    assert await _originals(house) == uids
+
+
+async def test_a_floor_that_the_whole_disk_could_not_keep_takes_nothing(house: SmallHouse) -> None:
+    """Somebody counted in the wrong unit: it would take all that comes, for ever."""
+    uids = await _days_ago(house, 300, 0)
+    assert await _rules(house, free_floor_mb=1_000_000).sweep() == 0
+    assert await _originals(house) == uids
+
+
 async def test_a_pinned_original_stays(house: SmallHouse) -> None:
     await _days_ago(house, 300)
     await house.db.write(lambda c: c.execute("UPDATE capture SET pinned = 1"))
