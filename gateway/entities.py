@@ -218,6 +218,11 @@ class Provenance:
     revision: str = ""
     preprocessing: str = ""
 
+    @property
+    def name(self) -> str:
+        """`<model>@<revision>/<preprocessing>`; empty where no model was used."""
+        return f"{self.model}@{self.revision}/{self.preprocessing}" if self.model else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
@@ -277,6 +282,8 @@ class Stored:
     """Why the step had nothing to say; empty when it did its work."""
     skip_code: str
     hint: str
+    asked: Mapping[str, str] = field(default_factory=dict)
+    """Inference task that the step asked → `Provenance.name` of the model that answered; empty: there was none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,16 +287,18 @@ class Spool:
     async def done(self, job: Job, kind: Kind, stored: Stored | None, *, also: Also | None = None) -> None:
         """Annotation, change, the job's end and what it makes ready, in one transaction.
 
-        None: the annotation that stands still fits. `also` runs within, and names steps that it took care of.
+        None: the annotation that stands is kept. `also` runs within, and names steps that it took care of.
         """
 
         def end(connection: Connection) -> None:
             handled: Collection[str] = ()
-            if stored is not None and captures.get(connection, job.capture_id) is not None:
+            here = captures.get(connection, job.capture_id) is not None
+            if stored is not None and here:
                 captures.put_annotation(connection, stored)
                 self._judge_again(connection, stored)
-                if also is not None:
-                    handled = also(connection)
+            if also is not None and here:
+                handled = also(connection)
+            if stored is not None and here:
                 captures.touch(connection, job.capture_id, at_us=stored.at_us)
             jobs.finish(connection, job)
             self._go_on(connection, job, kind, handled=handled)

@@ -130,6 +130,10 @@ class Models:
             raise ModelBroken(f"the model {name} is broken: {broken.reason}", hint=f"hearthlog models pull {name}")
         raise ModelMissing(task)
 
+    def order(self, task: str) -> list[str]:
+        """Names of the models that can serve a task, installed or not, the best first."""
+        return [manifest.name for manifest in self._serving(task)]
+
     def provenance(self, task: str) -> Provenance:
         """Of the model that would answer now; raises as `for_task`."""
         return self.for_task(task).manifest.provenance

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -91,6 +91,10 @@ class TwinWorkers:
         """As `Workers.newest`: what was installed last."""
         self.provenance(task)
         return _space(task, self._all(task)[-1])
+
+    def order(self, task: str) -> Sequence[str]:
+        """As `Workers.order`: one for each task."""
+        return [f"twin-{task}"]
 
     def settle(self, task: str, space: str) -> None:
         """As `Workers.settle`."""

@@ -13,7 +13,7 @@ import heapq
 import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -110,6 +110,9 @@ class Workers(Protocol):
     def newest(self, task: str) -> str:
         """The space of the model that serves a task best, whichever is settled on. Raises as `provenance`."""
 
+    def order(self, task: str) -> Sequence[str]:
+        """Names of the models that can serve a task, installed or not, the best first."""
+
     def settle(self, task: str, space: str) -> None:
         """From now on the model of this space serves the task, for as long as it is ready; empty: the best does."""
 
@@ -199,6 +202,10 @@ class ProcessWorkers:
     def newest(self, task: str) -> str:
         """As `Workers.newest`."""
         return self._models.for_task(task).manifest.space
+
+    def order(self, task: str) -> Sequence[str]:
+        """As `Workers.order`."""
+        return self._models.order(task)
 
     def settle(self, task: str, space: str) -> None:
         """As `Workers.settle`."""

@@ -1,4 +1,4 @@
-"""Notice that models were fetched while the gateway runs, and do what was passed over for want of them."""
+"""Notice that models came or went while the gateway runs, and do again what others would answer now."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gateway.inference.models import Models
 from gateway.inference.workers import Workers
-from gateway.pipeline.runner import catch_up
+from gateway.pipeline.catch_up import catch_up
 from gateway.pipeline.step import Step
 from gateway.spool import Spool
 

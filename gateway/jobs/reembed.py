@@ -216,7 +216,8 @@ class Reembed:
             skip = Skip(error.what, code=error.code, hint=error.hint)
         note = replace(note, provenance=coming.provenance(TASKS[name])) if skip else note
         took_ms = sum(context.spent_ms) or (time.perf_counter() - began) * 1_000
-        return self._stored(step, capture, note, skip, (fingerprint(step, coming, notes), took_ms))
+        stored = self._stored(step, capture, note, skip, (fingerprint(step, coming, notes), took_ms))
+        return replace(stored, asked=context.asked)
 
     def _stored(
         self, step: Step, capture: Capture, note: Annotation, skip: Skip | None, measured: tuple[str, float]
@@ -349,6 +350,9 @@ class _Coming:
     def provenance(self, task: str, *, space: str = "") -> Provenance:
         """As `Workers.provenance`."""
         return self.workers.provenance(task, space=space or self._space_of(task))
+
+    def order(self, task: str) -> Sequence[str]:
+        return self.workers.order(task)
 
     def newest(self, task: str) -> str:
         """As `Workers.newest`."""

@@ -7,18 +7,18 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from gateway import metrics
 from gateway.entities import Annotation, Capture, Job, Priority, Stored
-from gateway.errors import HearthlogError, ModelBroken, ModelMissing, NotFound, Rejected, Retryable, Skip, Unreadable
+from gateway.errors import HearthlogError, ModelMissing, NotFound, Rejected, Retryable, Skip, Unreadable
 from gateway.inference.workers import Workers
+from gateway.pipeline.answers import answering, lost, outdated
 from gateway.pipeline.cascade import pass_over
 from gateway.pipeline.step import Context, Step, fingerprint
 from gateway.spool import Spool
-from gateway.store import captures
+from gateway.store import asked, captures, spaces
 from gateway.store.captures import Shelf
 from gateway.store.db import Connection, Database
 
@@ -28,7 +28,7 @@ MAX_TRIES = 3
 _FOR_EVER = (Unreadable, Rejected)
 """Errors of the input itself: trying again cannot help."""
 _POLL_S = 2.0
-_CATCH_UP = 500
+_NOTHING: Mapping[str, str] = {}
 _HOUSE_FAILED_S = 30.0
 PLACES: Mapping[str, int] = {"look": 4, "sort": 1, "read": 2, "listen": 2, "words": 4}
 """Jobs in flight, by lane. More than one so that the next is ready when a worker is free; `sort` is one so that
@@ -127,9 +127,12 @@ class Runner:
         house = self.house
         notes = await house.db.read(lambda c: {note.step: note for note in captures.notes(c, capture.id)})
         mark = fingerprint(step, house.workers, notes)
-        standing = notes.get(step.name)
-        if standing is not None and standing.fingerprint == mark and job.priority is not Priority.PERSON:
-            await house.spool.done(job, capture.kind, None)
+        by_person = job.priority is Priority.PERSON
+        standing = None if by_person else notes.get(step.name)
+        fits = standing is not None and standing.fingerprint == mark
+        now = answering(step.tasks, house.workers)
+        if standing is not None and fits and not outdated(standing.asked, now, house.workers):
+            await self._keep(job, capture, standing)
             return
         context = Context(house.db, house.workers, notes, job.priority, shelf=house.shelf)
         skip: Skip | None = None
@@ -142,6 +145,11 @@ class Runner:
             skip = Skip(missing.what, code=missing.code, hint=missing.hint)
         except NotFound as gone:
             skip = Skip(gone.what, code=gone.code)
+        if standing is not None and not standing.skipped:
+            owed = lost(standing.asked, context.asked, house.workers, original=capture.blob is not None)
+            if owed and step.name not in await house.db.read(spaces.roles):  # a vector of another space is of no use
+                await self._keep(job, capture, standing, owed=owed)
+                return
         stored = Stored(
             capture_id=capture.id,
             step=step.name,
@@ -153,14 +161,24 @@ class Runner:
             skipped=skip.reason if skip else "",
             skip_code=skip.code if skip else "",
             hint=skip.hint if skip else "",
+            asked=context.asked,
         )
-        asked = job.priority is Priority.PERSON
         await house.spool.done(
             job,
             capture.kind,
             stored,
-            also=None if asked else lambda c: pass_over(c, house.steps, capture, stored),
+            also=None if by_person else lambda c: pass_over(c, house.steps, capture, stored),
         )
+
+    async def _keep(self, job: Job, capture: Capture, standing: Stored, *, owed: Mapping[str, str] = _NOTHING) -> None:
+        """What stands is kept. It still fits; or, without the models of `owed`, less could be said than stands."""
+
+        def also(connection: Connection) -> list[str]:
+            if owed:
+                asked.amend(connection, standing, owed)
+            return pass_over(connection, self.house.steps, capture, standing)
+
+        await self.house.spool.done(job, capture.kind, None, also=also)
 
     async def _failed(self, job: Job, capture: Capture, error: HearthlogError) -> str:
         house = self.house
@@ -178,35 +196,3 @@ class Runner:
         log.info("job retried", extra={"step": job.step, "capture": capture.uid, "code": error.code})
         await house.spool.retry(job, not_before_us=house.now_us() + int(wait_s * 1_000_000))
         return "retried"
-
-
-async def catch_up(spool: Spool, steps: Mapping[str, Step], *, workers: Workers, at_us: int) -> int:
-    """Queue, as backlog, every capture that a step passed over for want of a model that is there now.
-
-    Returns how many jobs were queued. Called at start and after a model was fetched; a few at a time, so that no
-    acknowledgement waits for it.
-    """
-    queued = 0
-    for name, step in steps.items():
-        if not step.tasks or not any(_ready(workers, task) for task in step.tasks):
-            continue
-        passed = await spool.db.read(partial(captures.skipped_for_model, step=name))
-        for start in range(0, len(passed), _CATCH_UP):
-            some = passed[start : start + _CATCH_UP]
-            await spool.db.write(partial(_requeue, spool=spool, step=name, passed=some, at_us=at_us))
-        queued += len(passed)
-    return queued
-
-
-def _requeue(connection: Connection, *, spool: Spool, step: str, passed: Sequence[int], at_us: int) -> None:
-    for capture_id in passed:
-        if captures.get(connection, capture_id) is not None:  # erased since it was read
-            spool.requeue(connection, capture_id=capture_id, step=step, at_us=at_us, priority=Priority.BACKLOG)
-
-
-def _ready(workers: Workers, task: str) -> bool:
-    try:
-        workers.provenance(task)
-    except (ModelMissing, ModelBroken):
-        return False
-    return True

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from gateway.entities import Annotation, Capture, Embedding, Json, Kind, Priority, Provenance, Stored
+from gateway.entities import Annotation, BlobRef, Capture, Embedding, Json, Kind, Priority, Provenance, Stored
 from gateway.errors import ModelBroken, ModelMissing, Skip
 from gateway.inference.workers import Workers
+from gateway.pipeline.answers import answering
 from gateway.store import captures, copies
 from gateway.store.captures import Shelf
 from gateway.store.db import Connection, Database
@@ -64,6 +65,8 @@ class Context:
     """Models that answered so far; the first is the one the annotation names."""
     spent_ms: list[float] = field(default_factory=list)
     """What each of them took, waiting not counted."""
+    asked: dict[str, str] = field(default_factory=dict)
+    """As `Stored.asked`."""
     shelf: Shelf | None = None
     """Where earlier pictures lie; without it only what was written down of them can be compared."""
 
@@ -73,14 +76,19 @@ class Context:
         """
         if capture.blob is None:
             raise Skip("the original is no longer kept", code="original-gone")
-        reply = await self.workers.run(task, capture.blob, params=params or {}, priority=self.priority)
-        self.used.append(reply.provenance)
-        self.spent_ms.append(reply.took_ms)
-        return reply.data
+        return await self._ask(task, capture.blob, params or {})
 
     async def embed(self, text: str) -> Json:
         """Ask the model of text vectors about one text."""
-        reply = await self.workers.run("embed-text", params={"texts": [text]}, priority=self.priority)
+        return await self._ask("embed-text", None, {"texts": [text]})
+
+    async def _ask(self, task: str, blob: BlobRef | None, params: Json) -> Json:
+        try:
+            reply = await self.workers.run(task, blob, params=params, priority=self.priority)
+        except (ModelMissing, ModelBroken):
+            self.asked[task] = ""
+            raise
+        self.asked[task] = reply.provenance.name
         self.used.append(reply.provenance)
         self.spent_ms.append(reply.took_ms)
         return reply.data
@@ -130,13 +138,7 @@ def fingerprint(step: Step, workers: Workers, notes: Mapping[str, Stored]) -> st
     their preprocessing), and the fingerprints of the annotations it was made from.
     """
     parts = [step.name, str(step.version)]
-    for task in step.tasks:
-        try:
-            model = workers.provenance(task)
-        except (ModelMissing, ModelBroken):
-            parts.append(f"{task}:none")
-        else:
-            parts.append(f"{task}:{model.model}@{model.revision}/{model.preprocessing}")
+    parts += [f"{task}:{model or 'none'}" for task, model in answering(step.tasks, workers).items()]
     parts += [f"{name}={notes[name].fingerprint}" for name in step.after if name in notes]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 

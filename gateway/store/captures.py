@@ -26,7 +26,7 @@ from gateway.entities import (
     Stored,
     TimeSource,
 )
-from gateway.store import changes, copies, duplicates
+from gateway.store import asked, changes, copies, duplicates
 from gateway.store.db import Connection, Row
 from gateway.store.keys import Keyring, unwrap
 
@@ -167,19 +167,6 @@ def has_likeness(connection: Connection, capture_id: int) -> bool:
     return connection.execute("SELECT 1 FROM likeness WHERE capture = ?", (capture_id,)).fetchone() is not None
 
 
-def skipped_for_model(connection: Connection, step: str) -> list[int]:
-    """Captures that a step passed over for want of a model, and that are not queued for it. Also those whose original
-    is gone: words can still be understood, and a step that needs the original then says so and is settled.
-    """
-    rows = connection.execute(
-        "SELECT c.id FROM annotation AS a JOIN capture AS c ON c.id = a.capture"
-        " WHERE a.step = ? AND a.current = 1 AND a.skip_code = 'model-missing'"
-        " AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.capture = c.id AND j.step = a.step)",
-        (step,),
-    ).fetchall()
-    return [row["id"] for row in rows]
-
-
 def drop_superseded(connection: Connection, *, limit: int) -> int:
     """Drop, with their vectors, up to `limit` annotations that a later one of the same step and model took the place
     of; what another model said stays. How many went. People's words are not among them: those are decisions.
@@ -196,8 +183,8 @@ def drop_superseded(connection: Connection, *, limit: int) -> int:
 def notes(connection: Connection, capture_id: int) -> list[Stored]:
     """What stands now, by step."""
     rows = connection.execute(
-        "SELECT a.*, d.kind AS copy_kind, d.of AS copy_of, d.evidence AS copy_evidence FROM annotation AS a"
-        " LEFT JOIN duplicate AS d ON d.capture = a.capture AND d.step = a.step"
+        "SELECT a.*, d.kind AS copy_kind, d.of AS copy_of, d.evidence AS copy_evidence, q.answers FROM annotation AS a"
+        " LEFT JOIN duplicate AS d ON d.capture = a.capture AND d.step = a.step LEFT JOIN asked AS q ON q.id = a.asked"
         " WHERE a.capture = ? AND a.current = 1 ORDER BY a.step",
         (capture_id,),
     ).fetchall()
@@ -263,10 +250,11 @@ def _insert(connection: Connection, stored: Stored, *, current: int = 1) -> int:
     )
     row = connection.execute(
         "INSERT INTO annotation(capture, segment, step, fingerprint, step_version, model, revision, preprocessing,"
-        " skipped, skip_code, hint, data, caption, text, transcript, tags, at_us, took_ms, current)"
-        " VALUES (?,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        " skipped, skip_code, hint, data, caption, text, transcript, tags, at_us, took_ms, current, asked)"
+        " VALUES (?,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
         " ON CONFLICT (capture, segment, step, fingerprint) DO UPDATE SET current = excluded.current,"
-        " skipped = excluded.skipped,"
+        " model = excluded.model, revision = excluded.revision, preprocessing = excluded.preprocessing,"
+        " asked = excluded.asked, skipped = excluded.skipped,"
         " skip_code = excluded.skip_code, hint = excluded.hint, data = excluded.data, caption = excluded.caption,"
         " text = excluded.text, transcript = excluded.transcript, tags = excluded.tags, at_us = excluded.at_us,"
         " took_ms = excluded.took_ms RETURNING id",
@@ -289,6 +277,7 @@ def _insert(connection: Connection, stored: Stored, *, current: int = 1) -> int:
             stored.at_us,
             stored.took_ms,
             current,
+            asked.put(connection, stored.step, stored.asked),
         ),
     ).fetchone()
     return int(row["id"])
@@ -376,6 +365,7 @@ def _stored(row: Row) -> Stored:
         skipped=row["skipped"],
         skip_code=row["skip_code"],
         hint=row["hint"],
+        asked=json.loads(row["answers"]) if row["answers"] else {},
     )
 
 

@@ -86,6 +86,15 @@ def _spaces(db: Database) -> None:
     db.execute("CREATE INDEX annotation_beside ON annotation(step, capture) WHERE current = 2")
 
 
+@_steps(name="009_asked")
+def _asked(db: Database) -> None:
+    """Whom an annotation asked, so that it is done again when another model would answer. Of what stands already only
+    missing models, captions and transcripts are filled in: the rest counts as asked of those that would answer."""
+    for statement in _ASKED.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
 _ROAD = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -444,4 +453,32 @@ INSERT INTO duplicate_aside(capture, step, kind, of, evidence)
     (SELECT e.what FROM decision AS e WHERE e.capture = d.capture
      AND e.what IN ('not-duplicate','duplicate-again') ORDER BY e.id DESC LIMIT 1);
 DELETE FROM duplicate WHERE capture IN (SELECT capture FROM duplicate_aside)
+"""
+
+_ASKED = """
+CREATE TABLE asked(id INTEGER PRIMARY KEY, step TEXT NOT NULL, answers TEXT NOT NULL, UNIQUE (step, answers)) STRICT;
+ALTER TABLE annotation ADD COLUMN asked INTEGER REFERENCES asked(id);
+
+CREATE TEMP TABLE told AS
+  SELECT id, step,
+    CASE
+      WHEN step = 'asr' AND missing THEN json_object('asr', '', 'asr-draft', '')
+      WHEN step = 'asr' AND json_extract(data, '$.draft') THEN json_object('asr', '', 'asr-draft', name)
+      ELSE json_object(task, name)
+    END AS answers
+  FROM (
+    SELECT a.id, a.step, a.data, a.skip_code = 'model-missing' AS missing,
+      CASE WHEN a.model = '' THEN '' ELSE a.model || '@' || a.revision || '/' || a.preprocessing END AS name,
+      CASE a.step WHEN 'look' THEN 'embed-image' WHEN 'embed' THEN 'embed-text' WHEN 'speakers' THEN 'embed-speaker'
+        WHEN 'quality' THEN 'pixels' ELSE a.step END AS task
+    FROM capture AS c JOIN annotation AS a ON a.capture = c.id AND a.segment = 0
+    WHERE a.current = 1 AND (a.skip_code = 'model-missing' OR (a.skipped = '' AND (
+      (a.step = 'asr' AND a.model <> '') OR
+      (a.step = 'caption' AND c.kind = 'image' AND json_extract(a.data, '$.captioner') IS NULL)))));
+INSERT INTO asked(step, answers) SELECT DISTINCT step, answers FROM told;
+UPDATE annotation SET asked = q.id FROM told AS t JOIN asked AS q ON q.step = t.step AND q.answers = t.answers
+  WHERE annotation.id = t.id;
+DROP TABLE told;
+CREATE INDEX annotation_asked ON annotation(asked, capture) WHERE current = 1 AND asked IS NOT NULL;
+DROP INDEX annotation_missing
 """

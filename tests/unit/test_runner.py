@@ -18,7 +18,8 @@ from gateway.entities import Annotation, Capture, Decoded, Kind, Lane, Priority
 from gateway.errors import Retryable, Skip, Unreadable, WorkerFailed
 from gateway.jobs.heat import Heat
 from gateway.pipeline.plan import find_steps, queue_plan
-from gateway.pipeline.runner import House, Runner, catch_up
+from gateway.pipeline.catch_up import catch_up
+from gateway.pipeline.runner import House, Runner
 from gateway.pipeline.step import Context, Step
 from gateway.store import jobs
 from gateway.testing import TwinWorkers

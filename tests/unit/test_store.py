@@ -14,7 +14,7 @@ import pytest
 
 from gateway.entities import BlobRef, Cursor
 from gateway.errors import Conflict, HearthlogError, NotFound
-from gateway.store import captures, changes
+from gateway.store import changes
 from gateway.store.blobs import BlobFolder, read_blob
 from gateway.store.db import Connection, Database
 from gateway.store.home import hold
@@ -87,17 +87,6 @@ async def test_opening_twice_applies_the_schema_once(tmp_path: Path) -> None:
         async with Database(tmp_path / "hearthlog.db") as db:
             people = await db.read(lambda c: c.execute("SELECT count(*) FROM person").fetchone()[0])
             assert people == 1
-
-
-async def test_what_lacks_a_model_is_found_without_reading_every_annotation(house: SmallHouse) -> None:
-    def plan(connection: Connection) -> list[str]:
-        asked: list[str] = []
-        connection.set_trace_callback(asked.append)
-        captures.skipped_for_model(connection, "ocr")
-        connection.set_trace_callback(None)
-        return [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked[0]}").fetchall()]
-
-    assert any("annotation_missing" in step for step in await house.db.read(plan))
 
 
 async def test_a_disk_that_fails_is_not_told_as_a_damaged_database(
