@@ -12,7 +12,12 @@ _LONG = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 received = Counter("hearthlog_captures_received", "Captures that arrived", ["lane", "device"], registry=REGISTRY)
 stored = Counter("hearthlog_captures_stored", "Captures made durable", ["lane", "device"], registry=REGISTRY)
 repeated = Counter("hearthlog_captures_repeated", "Captures that were here already", ["lane"], registry=REGISTRY)
-rejected = Counter("hearthlog_captures_rejected", "Captures refused, by reason", ["lane", "code"], registry=REGISTRY)
+rejected = Counter(
+    "hearthlog_captures_rejected",
+    "Captures refused, or not taken for now, by reason",
+    ["lane", "code"],
+    registry=REGISTRY,
+)
 ignored = Counter("hearthlog_messages_ignored", "Messages that changed nothing", ["why"], registry=REGISTRY)
 ack_seconds = Histogram(
     "hearthlog_ack_seconds", "From a record's arrival to its acknowledgement", registry=REGISTRY, buckets=_SHORT

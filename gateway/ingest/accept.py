@@ -324,9 +324,9 @@ class Gate:
         source_name: str = "",
     ) -> Receipt:
         """Write a refusal down, or say that it may be tried again."""
+        metrics.rejected.labels(lane, error.code).inc()
         if not isinstance(error, Rejected):
             return _later(error, key)
-        metrics.rejected.labels(lane, error.code).inc()
         log.info("refused", extra={"lane": lane, "device": device, "code": error.code})
         at_us = self._now_us()
         about = {"source_name": source_name or (f"record {key.sequence}" if key else ""), "body_bytes": size}

@@ -15,6 +15,7 @@ import cbor2
 import pytest
 from PIL import Image
 
+from gateway import metrics
 from gateway.config import Mqtt, MqttSource
 from gateway.decoders.record import RecordKind
 from gateway.ingest.mqtt import MqttIngest
@@ -271,6 +272,21 @@ async def test_both_lanes_work_on_mqtt_3(broker: Mosquitto, tmp_path: Path) -> N
         async with house(tmp_path / "home", settings) as home:
             assert len(await home.until(lambda c: found if len(found := captures(c)) == 2 else [])) == 2
             assert home.ingest.links[0].protocol == "3.1.1"
+
+
+async def test_what_an_older_protocol_keeps_at_the_broker_is_counted_and_not_taken(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    async with camera(broker.port) as porch:
+        await porch.say("jpeg", jpeg(1), retain=True)
+        await porch.say("rec", porch.record(1, jpeg(1)), retain=True)
+        before = metrics.ignored.labels("retained")._value.get()
+        async with house(tmp_path / "home", Mqtt(url=broker.url, protocol="3.1.1")) as home:
+            await porch.gateway("online")
+            await plain_lane_is_up(home.ingest)
+            await porch.say("jpeg", jpeg(200))
+            assert len(await home.until(captures)) == 1
+            assert metrics.ignored.labels("retained")._value.get() == before + 2
 
 
 async def test_broker_without_mqtt_5_is_spoken_to_in_3(tmp_path: Path) -> None:
