@@ -6,6 +6,7 @@ was hashed, so that a start does not read every model again. Workers hash once m
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -354,4 +355,5 @@ def _write(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except (OSError, ValueError):
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing can be written, nothing can be taken away either
+            part.unlink(missing_ok=True)
