@@ -156,7 +156,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         spool.free_floor_bytes = settings.storage.free_floor_mb * 1_000_000 // 4
         models = Models(settings.home)
         limits, board = settings.limits, this_board()
-        budget = InferenceBudget(threads=limits.worker_threads, memory_mb=limits.memory_mb)
+        budget = InferenceBudget(
+            threads=limits.worker_threads, memory_mb=limits.memory_mb, accelerator=limits.accelerator
+        )
         workers = await stack.enter_async_context(open_workers(models, budget))
         zone = zone_name(settings)
         dating = Dating(db, zone=zone, now_us=now_us)

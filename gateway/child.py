@@ -99,6 +99,15 @@ def rss_bytes(pid: int) -> int:
         return 0
 
 
+def rss_peak_bytes(pid: int) -> int:
+    """The most that a process ever had resident; 0 when it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+        return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")), 0)
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
 class Child:
     """The parent's side: `async with Child(argv, name="read") as child: await child.call({...}, timeout_s=20)`.
 

@@ -84,6 +84,8 @@ class Limits:
     """For all workers together."""
     worker_threads: int = 1
     """Processor threads of one model run."""
+    accelerator: Literal["auto", "tensorrt", "cuda", "cpu"] = "auto"
+    """What may run models, where the installed runtime has it; the processor does what nothing else can."""
     temperature_c: int = 0
     """Above it the backlog waits; 0: as suits the board."""
     temperature_most_c: int = 0

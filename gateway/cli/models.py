@@ -32,12 +32,14 @@ def list_(as_json: bool) -> None:
     from gateway.config import load
     from gateway.inference.board import this_board
     from gateway.inference.models import Models
+    from gateway.inference.providers import LABELS, built_in, tried
     from gateway.store import spaces
 
-    here, home = this_board(), load().home
+    here, settings = this_board(), load()
+    providers = [LABELS[each] for each in tried(settings.limits.accelerator, built_in())]
     if not as_json:
-        click.echo(f"This machine: {_of(here)}")
-    _print(Models(home).installed(), as_json, spaces.look(home / "hearthlog.db"))
+        click.echo(f"This machine: {_of(here)}; graphs run on {', else '.join(providers)}")
+    _print(Models(settings.home).installed(), as_json, spaces.look(settings.home / "hearthlog.db"), providers)
 
 
 @models.command()
@@ -107,19 +109,20 @@ def bench(files: Sequence[Path], runs: int, only: Sequence[str], watts: float | 
     from gateway.inference.bench import table
     from gateway.inference.board import this_board
     from gateway.inference.models import Models
+    from gateway.inference.workers import Budget
 
     settings = load()
-    here = this_board()
+    here, limits = this_board(), settings.limits
     core_watts = watts or here.core_watts
     every = Models(settings.home)
     chosen = {each.name: each for name in only or ("all",) for each in every.chosen(name)}
     found = Models(settings.home, chosen)
-    threads = settings.limits.worker_threads
+    budget = Budget(threads=limits.worker_threads, accelerator=limits.accelerator)
     samples = _samples(files)
 
     async def rows() -> list[Timing]:
         told = []
-        async for row in timed(found, samples, runs=runs, threads=threads, core_watts=core_watts):
+        async for row in timed(found, samples, runs=runs, budget=budget, core_watts=core_watts):
             told.append(row)
             if not as_json:
                 click.echo(f"{row.model}: {row.failed or f'{row.p50_ms:.1f} ms'}", err=True)
@@ -130,9 +133,13 @@ def bench(files: Sequence[Path], runs: int, only: Sequence[str], watts: float | 
         about = {"tier": here.tier, "board": here.name, "processors": here.processors, "memory_mb": here.memory_mb}
         energy = {"core_watts": core_watts, "from": "given" if watts else "table"}
         listed = [_told(asdict(row)) | {"fits": here.fits(chosen[row.model])} for row in timings]
-        click.echo(json.dumps(about | {"runs": runs, "threads": threads, "energy": energy, "models": listed}, indent=2))
+        click.echo(
+            json.dumps(about | {"runs": runs, "threads": budget.threads, "energy": energy, "models": listed}, indent=2)
+        )
         return
-    click.echo(f"{_of(here)}; {runs} runs, {threads} thread(s), {core_watts:g} W a busy core\n\n{table(timings)}")
+    click.echo(
+        f"{_of(here)}; {runs} runs, {budget.threads} thread(s), {core_watts:g} W a busy core\n\n{table(timings)}"
+    )
 
 
 def _told(row: Mapping[str, object]) -> dict[str, object]:
@@ -195,12 +202,22 @@ def _of(board: Board) -> str:
     return f"{board.tier} ({board.name}, {board.processors} processors, {board.memory_mb:,} MB)"
 
 
-def _print(looks: Sequence[Installed], as_json: bool, vectors: Sequence[Filled] = ()) -> None:
+def _print(
+    looks: Sequence[Installed], as_json: bool, vectors: Sequence[Filled] = (), providers: Sequence[str] = ()
+) -> None:
     from gateway.inference.board import this_board
 
     here = this_board()
     if as_json:
-        click.echo(json.dumps([_row(look, here, vectors) for look in looks], indent=2))
+        click.echo(
+            json.dumps(
+                [
+                    _row(look, here, vectors) | ({"graphs_run_on": list(providers)} if providers else {})
+                    for look in looks
+                ],
+                indent=2,
+            )
+        )
         return
     click.echo(f"{'model':<20} {'task':<12} {'state':<8} {'fits':<5} {'MB':>6}  licence")
     for look in looks:

@@ -53,6 +53,8 @@ class Timing:
     """Of all threads, one request."""
     energy_mj: float
     """An estimate: see above."""
+    runs_on: str = ""
+    """What runs it: `CPU`, `CUDA`, `TensorRT`; and why nothing better does, if something is there."""
     failed: str = ""
     """Why there are no figures, for people; empty when there are."""
 
@@ -68,12 +70,12 @@ class Samples:
 
 
 async def bench(
-    models: Models, samples: Samples, *, runs: int, threads: int, core_watts: float
+    models: Models, samples: Samples, *, runs: int, budget: Budget, core_watts: float
 ) -> AsyncIterator[Timing]:
     """Every ready model, by name. One that cannot answer is told with the reason."""
     looks = await asyncio.to_thread(models.installed)
     with tempfile.TemporaryDirectory(prefix="hearthlog-bench-") as scratch:
-        empty = await _empty_worker(threads)
+        empty = await _empty_worker(budget.threads)
         blobs = {
             kind: None if body is None else await asyncio.to_thread(_sealed, Path(scratch), body)
             for kind, body in (("picture", samples.picture), ("sound", samples.sound))
@@ -86,14 +88,13 @@ async def bench(
             if blob is None and manifest.slot != "query":
                 continue
             alone = Models(models.folder.parent, {manifest.name: manifest})
-            async with open_workers(alone, Budget(threads=threads)) as workers:
+            async with open_workers(alone, budget) as workers:
                 try:
                     yield await _timed(workers, manifest.task, blob, empty, runs, core_watts)
                 except HearthlogError as error:
                     nothing = math.nan
-                    yield Timing(
-                        manifest.task, manifest.name, nothing, nothing, nothing, nothing, nothing, nothing, str(error)
-                    )
+                    figures = (nothing, nothing, nothing, nothing, nothing, nothing)
+                    yield Timing(manifest.task, manifest.name, *figures, failed=str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,8 @@ async def _timed(
 ) -> Timing:
     params = _params(task, blob)
     first = await workers.run(task, blob, params=params)
-    pid = next(slot.pid for slot in workers.status() if slot.pid is not None)
+    slot = next(slot for slot in workers.status() if slot.pid is not None)
+    pid, on = slot.pid or 0, slot.runs_on[task]
     began_s = _cpu_s(pid)
     took = [(await workers.run(task, blob, params=params)).took_ms for _ in range(runs)]
     cpu_s = (_cpu_s(pid) - began_s) / runs
@@ -123,6 +125,7 @@ async def _timed(
         ram_mb=max(0.0, _peak_mb(pid) - empty.peak_mb),
         cpu_ms=cpu_s * 1000,
         energy_mj=cpu_s * core_watts * 1000,
+        runs_on=str(on),
     )
 
 
@@ -137,7 +140,15 @@ def _params(task: str, blob: BlobRef | None) -> Json:
 async def _empty_worker(threads: int) -> _Empty:
     """Start one and ask it for a family that nobody wrote: it refuses, and stays."""
     argv, env = python_argv("gateway.inference.worker"), python_env(threads=threads)
-    nobody: Mapping[str, object] = {"key": "", "family": "nobody", "files": {}, "threads": 1, "options": {}}
+    nobody: Mapping[str, object] = {
+        "key": "",
+        "family": "nobody",
+        "files": {},
+        "threads": 1,
+        "options": {},
+        "accelerator": "cpu",
+        "kept": "",
+    }
     async with Child(argv, name="empty", env=env, limits=Limits(network=False)) as child:
         began_s = time.perf_counter()
         try:
@@ -193,13 +204,15 @@ def _sealed(folder: Path, body: bytes) -> BlobRef:
 def table(timings: Sequence[Timing]) -> str:
     """Markdown."""
     lines = [
-        "| model | task | p50 ms | p95 ms | load s | RAM MB | processor ms | energy mJ (estimate) |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| model | task | runs on | p50 ms | p95 ms | load s | RAM MB | processor ms | energy mJ (estimate) |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for each in timings:
         if each.failed:
-            lines.append(f"| {each.model} | {each.task} | {each.failed} | | | | | |")
+            lines.append(f"| {each.model} | {each.task} | | {each.failed} | | | | | |")
             continue
         figures = f"{each.p50_ms:.1f} | {each.p95_ms:.1f} | {each.load_s:.2f} | {each.ram_mb:.0f}"
-        lines.append(f"| {each.model} | {each.task} | {figures} | {each.cpu_ms:.1f} | {each.energy_mj:.1f} |")
+        lines.append(
+            f"| {each.model} | {each.task} | {each.runs_on} | {figures} | {each.cpu_ms:.1f} | {each.energy_mj:.1f} |"
+        )
     return "\n".join(lines)

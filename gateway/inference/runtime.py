@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.errors import ModelBroken
+from gateway.inference.graphs import graph_of
+from gateway.inference.providers import (
+    CPU,
+    LABELS,
+    TENSORRT,
+    How,
+    Provider,
+    RunsOn,
+    how_to_load,
+    note,
+    tried,
+    with_options,
+)
 
 Array = npt.NDArray[Any]
 """`Any` because tensors of a model have the type that the model says."""
@@ -27,22 +41,11 @@ class Port:
 
 
 class OnnxModel:
-    """A loaded ONNX graph on the CPU."""
+    """A loaded ONNX graph."""
 
     def __init__(self, path: Path, *, threads: int) -> None:
-        import onnxruntime as ort  # noqa: PLC0415  (heavy)
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # 36 → 11 CPU-ms a frame
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
-        provider = ("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=[provider])
-        except Exception as error:  # the runtime's own classes derive from Exception alone
-            raise ModelBroken(f"{path.name} cannot be loaded", hint="hearthlog models verify") from error
+        self._session, runs_on = _session(path, threads, how_to_load())
+        note(runs_on)
         self.inputs = {each.name: Port(tuple(each.shape), str(each.type)) for each in self._session.get_inputs()}
         """What the graph takes, by name."""
         self.outputs = tuple(each.name for each in self._session.get_outputs())
@@ -52,6 +55,69 @@ class OnnxModel:
         """Outputs in the graph's order."""
         outputs: list[Array] = self._session.run(None, dict(feeds))
         return outputs
+
+
+def _session(path: Path, threads: int, how: How) -> tuple[Any, RunsOn]:  # `Any`: the library has no types
+    """A session on the best provider that starts. ModelBroken when not even the CPU takes the graph."""
+    import onnxruntime as ort  # noqa: PLC0415  (heavy)
+
+    missed: list[str] = []
+    for name in tried(how.accelerator, ort.get_available_providers()):
+        try:
+            session = _kept_session(path, threads, how, name)
+        except Exception as error:  # the runtime's own classes derive from Exception alone
+            if name == CPU:
+                raise ModelBroken(f"{path.name} cannot be loaded", hint="hearthlog models verify") from error
+            missed.append(f"{LABELS[name]} did not start ({type(error).__name__})")
+            continue
+        if session.get_providers()[0] == name:
+            return session, RunsOn(name, "; ".join(missed))
+        missed.append(f"{LABELS[name]} did not start")  # the runtime has quietly taken the next one
+    raise ModelBroken(f"{path.name} cannot be loaded", hint="hearthlog models verify")
+
+
+def _kept_session(path: Path, threads: int, how: How, name: str) -> Any:
+    """From the form that was kept, else from the file, whose form is then kept. What TensorRT compiles it keeps
+    itself."""
+    import onnxruntime as ort  # noqa: PLC0415  (heavy)
+
+    sha256 = how.hashes.get(path)
+    if how.kept is None or sha256 is None or name == TENSORRT:
+        return _made(path, _options(threads), with_options(name, how.kept))
+    graph = graph_of(how.kept, sha256, runtime=ort.__version__, provider=name)
+    known = graph.find()
+    if known is not None:
+        options = _options(threads)
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        with contextlib.suppress(Exception):  # whatever is wrong with the form, the file itself may be good
+            return _made(known, options, with_options(name, how.kept))
+    try:
+        options = _options(threads)
+        options.optimized_model_filepath = str(graph.part)
+        session = _made(path, options, with_options(name, how.kept))
+    except Exception:  # noqa: BLE001  a disk that takes nothing, or a graph whose form cannot be written
+        graph.give_up()
+        return _made(path, _options(threads), with_options(name, how.kept))
+    graph.keep()
+    return session
+
+
+def _made(path: Path, options: Any, providers: list[Provider]) -> Any:
+    import onnxruntime as ort  # noqa: PLC0415  (heavy)
+
+    return ort.InferenceSession(str(path), options, providers=providers)
+
+
+def _options(threads: int) -> Any:
+    import onnxruntime as ort  # noqa: PLC0415  (heavy)
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # 36 → 11 CPU-ms a frame
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    return options
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +135,10 @@ class LiteModel:
         from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  (heavy)
 
         try:
-            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            # Given its path it maps the file: what is written over it later would be answered with.
+            self._interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
             self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, OSError) as error:
             raise ModelBroken(f"{path.name} cannot be loaded", hint="hearthlog models verify") from error
         self._input = self._interpreter.get_input_details()[0]["index"]
         output = self._interpreter.get_output_details()[0]

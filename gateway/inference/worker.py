@@ -1,7 +1,8 @@
 """A worker process: `python -m gateway.inference.worker`. Loads a family when it is first asked for and keeps it.
 
-A request is `{model: {key, family, files: {name: [path, sha256]}, threads, options}, blob: map | null, params}`;
-its reply is the family's answer under `data`.
+A request is `{model: {key, family, files: {name: [path, sha256]}, threads, options, accelerator, kept},
+blob: map | null, params}`; its reply is the family's answer under `data`, and under `runs_on` [provider, why not a
+better one].
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from gateway.entities import BlobRef, Json
 from gateway.errors import ModelBroken
 from gateway.inference.family import Family, Options, Request, Runner
 from gateway.inference.models import file_sha256
+from gateway.inference.providers import CPU, How, RunsOn, loading
 
 
 def blob_to_map(blob: BlobRef) -> Json:
@@ -45,19 +47,24 @@ class Worker:
     """The models that one process holds."""
 
     _runners: dict[str, Runner] = field(default_factory=dict)
+    _runs_on: dict[str, RunsOn] = field(default_factory=dict)
 
     def handle(self, request: Json) -> Json:
         """Load if needed, run, answer. Raises the errors of the family and of `read_blob`."""
         model = request["model"]
         key = str(model["key"])
         if key not in self._runners:
-            self._runners[key] = _load(model)
+            self._runners[key], self._runs_on[key] = _load(model)
         blob = BlobRef(**request["blob"]) if request["blob"] is not None else None
-        return {"data": dict(self._runners[key](Request(blob=blob, params=request["params"])))}
+        data = dict(self._runners[key](Request(blob=blob, params=request["params"])))
+        on = self._runs_on[key]
+        return {"data": data, "runs_on": [on.provider, on.instead]}
 
 
-def _load(model: Json) -> Runner:
+def _load(model: Json) -> tuple[Runner, RunsOn]:
+    """A model, and what runs it: the least of its graphs decides."""
     files: dict[str, Path] = {}
+    hashes: dict[Path, str] = {}
     for name, (path, sha256) in model["files"].items():
         files[name] = Path(path)
         try:
@@ -66,7 +73,11 @@ def _load(model: Json) -> Runner:
             raise ModelBroken(f"{name} cannot be read: {error.strerror}", hint="hearthlog models verify") from error
         if actual != sha256:
             raise ModelBroken(f"{name} is not the file that the manifest names", hint="hearthlog models verify")
-    return family_of(model["family"]).load(files, Options(threads=int(model["threads"]), table=model["options"]))
+        hashes[files[name]] = actual
+    how = How(accelerator=str(model["accelerator"]), kept=Path(model["kept"]), hashes=hashes)
+    with loading(how) as graphs:
+        runner = family_of(model["family"]).load(files, Options(threads=int(model["threads"]), table=model["options"]))
+    return runner, max(graphs, key=lambda each: (each.provider == CPU, bool(each.instead)), default=RunsOn())
 
 
 if __name__ == "__main__":

@@ -9,29 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
-import itertools
 import logging
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from gateway import metrics
-from gateway.child import Child, Limits, python_argv, python_env, rss_bytes
+from gateway.child import Limits, rss_bytes
 from gateway.entities import BlobRef, Json, Priority, Provenance
-from gateway.errors import ModelBroken, ModelMissing, Retryable, WorkerFailed
-from gateway.inference.models import Installed, Models
+from gateway.errors import ModelBroken, ModelMissing, WorkerFailed
+from gateway.inference.models import Installed, Models, State
+from gateway.inference.providers import CPU, MOST_MB, TENSORRT, RunsOn, built_in, tried
+from gateway.inference.room import Room
+from gateway.inference.slot import BASE_MB, Ask, Slot
 from gateway.inference.worker import blob_to_map
 
 log = logging.getLogger(__name__)
 
 OVER_MODELS_MB = 256
 """What a worker may need beyond itself and its models."""
-_BASE_MB = 90
-"""An interpreter with NumPy, Pillow and a runtime."""
-_ORDER = {Priority.PERSON: 0, Priority.LIVE: 1, Priority.BACKLOG: 2}
 _NO_PARAMS: Json = {}
 _REPLY_BYTES = 4 << 20
 _THUMB_IDLE_S = 300.0
@@ -40,6 +37,13 @@ _SHADOW = "shadow"
 _SHADOW_IDLE_S = 60.0
 _SHADOW_S = 600.0
 """Its deadline: where everybody goes first, how long it takes says nothing."""
+_QUERY = "query"
+KEPT = ".optimised"
+"""Folder beside the models where optimised graphs are kept."""
+_COMPILE_S = 600.0
+"""Deadline of a model's first request where TensorRT compiles its graph."""
+_BLAMED = frozenset({"died", "deadline", "out-of-memory"})
+"""How a worker ends whose driver is broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class SlotStatus:
     """Requests in its queue."""
     restarts: int
     """Processes that ended otherwise than by going idle."""
+    runs_on: Mapping[str, RunsOn] = field(default_factory=dict)
+    """Of `tasks`: what runs the model, and why nothing better does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +83,10 @@ class Budget:
     threads: int = 1
     """Threads of one model while it runs."""
     memory_mb: int | None = None
-    """For all workers together: before one starts that would not fit, idle ones end. One worker is always allowed
-    what its models need. None: no common limit."""
+    """For all workers together: a request waits until what it may take fits, and idle workers end for it. One worker
+    is always allowed what its models need. None: no common limit."""
+    accelerator: str = "auto"
+    """What may run models: `auto`, `tensorrt`, `cuda` (each with those that come after it) or `cpu`."""
     read_idle_s: float = 30.0
     listen_idle_s: float = 20.0
     default_s: float = 20.0
@@ -142,14 +150,20 @@ class ProcessWorkers:
     def __init__(self, models: Models, budget: Budget) -> None:
         self._models = models
         self._budget = budget
+        self._accelerators = [each for each in tried(budget.accelerator, built_in()) if each != CPU]
+        self._blamed: dict[str, str] = {}
+        """Model that runs on the CPU from now on → why."""
+        self._room = Room(budget.memory_mb, kept=_QUERY, unasked=_SHADOW)
+        self._room.kept_mb = self._query_mb
         self._slots = {
             "look": self._slot("look", nice=10),
             "read": self._slot("read", nice=10, idle_s=budget.read_idle_s),
             "listen": self._slot("listen", nice=10, idle_s=budget.listen_idle_s),
-            "query": self._slot("query", nice=0),
+            _QUERY: self._slot(_QUERY, nice=0),
             "thumb": self._slot("thumb", nice=5, idle_s=_THUMB_IDLE_S),
             _SHADOW: self._slot(_SHADOW, nice=10, idle_s=_SHADOW_IDLE_S),
         }
+        self._room.tenants = tuple(self._slots.values())
         self._settled: dict[str, str] = {}
         """Task → the space whose model serves it."""
         self._deadlines_s = {
@@ -172,20 +186,18 @@ class ProcessWorkers:
         settled = self._serving(task)
         model = self._models.for_task(task, space=space) if space else settled
         coming = priority is Priority.BACKLOG and model.manifest.space != settled.manifest.space
-        request = {
-            "model": self._model_map(model),
-            "blob": None if blob is None else blob_to_map(blob),
-            "params": dict(params),
-        }
+        ask = self._ask(task, model, blob, params)
         slot = self._slots[_SHADOW if coming else model.manifest.slot]
-        await self._make_room(slot)
+        loads = not slot.holds(ask.key)
         try:
-            deadline_s = _SHADOW_S if coming else self._deadline_s(task)
-            reply, took_ms = await slot.run(task, request, priority, deadline_s)
+            deadline_s = _SHADOW_S if coming else self._deadline_s(task, ask, loads=loads)
+            reply, took_ms = await slot.run(ask, priority, deadline_s)
         except ModelBroken:
             await asyncio.to_thread(self._models.verify, model.manifest.name)
             raise
         except WorkerFailed as error:
+            if loads and error.code in _BLAMED:
+                self._blame(ask)
             metrics.worker_restarts.labels(slot=slot.name, why=error.code).inc()
             log.warning("worker failed", extra={"slot": slot.name, "task_name": task, "code": error.code})
             raise
@@ -224,7 +236,7 @@ class ProcessWorkers:
 
     def status(self) -> list[SlotStatus]:
         """As `Workers.status`."""
-        return [slot.status() for slot in self._slots.values()]
+        return [self._status(slot) for slot in self._slots.values()]
 
     async def stop(self) -> None:
         """End all processes."""
@@ -238,142 +250,70 @@ class ProcessWorkers:
                 return self._models.for_task(task, space=space)
         return self._models.for_task(task)
 
-    def _model_map(self, model: Installed) -> Json:
+    def _ask(self, task: str, model: Installed, blob: BlobRef | None, params: Json) -> Ask:
         manifest = model.manifest
         hashes = ":".join(each.sha256[:16] for each in model.files)
-        return {
-            "key": f"{manifest.name}@{manifest.revision}/{manifest.preprocessing}:{hashes}",
+        key = f"{manifest.name}@{manifest.revision}/{manifest.preprocessing}:{hashes}"
+        told: Json = {
+            "key": key,
             "family": manifest.family,
             "files": {each.name: [str(each.path), each.sha256] for each in model.files},
             "threads": self._budget.threads,
             "options": dict(manifest.options),
+            "accelerator": self._budget.accelerator if self._may_accelerate(key) else "cpu",
+            "kept": str(self._models.folder / KEPT),
         }
+        request = {"model": told, "blob": None if blob is None else blob_to_map(blob), "params": dict(params)}
+        return Ask(task, key, manifest.ram_mb + (MOST_MB if self._may_accelerate(key) else 0), request)
 
-    def _slot(self, name: str, *, nice: int, idle_s: float | None = None) -> _Slot:
+    def _may_accelerate(self, key: str) -> bool:
+        return bool(self._accelerators) and key not in self._blamed
+
+    def _blame(self, ask: Ask) -> None:
+        """A worker that ended while it loaded a model for an accelerator is given it on the CPU from now on: a broken
+        driver may not only refuse, and may not take the model away."""
+        if self._may_accelerate(ask.key):
+            self._blamed[ask.key] = "its worker ended while it was loaded on an accelerator"
+            log.warning("model runs on the cpu from now on", extra={"task_name": ask.task})
+
+    def _status(self, slot: Slot) -> SlotStatus:
+        runs_on = {
+            task: replace(on, instead=on.instead or self._blamed.get(key, ""))
+            for task, (key, on) in slot.loaded.items()
+        }
+        return SlotStatus(
+            slot=slot.name,
+            pid=slot.pid,
+            rss_bytes=0 if slot.pid is None else rss_bytes(slot.pid),
+            tasks=tuple(sorted(runs_on)),
+            busy=slot.busy,
+            waiting=slot.waiting,
+            restarts=slot.failures,
+            runs_on=runs_on,
+        )
+
+    def _query_mb(self) -> int:
+        """What the worker for queries takes once it runs."""
+        known = [each for each in self._models.installed() if each.manifest.slot == _QUERY]
+        ready = [each.manifest.ram_mb for each in known if each.state is State.READY]
+        return BASE_MB + sum(ready) if ready else 0
+
+    def _slot(self, name: str, *, nice: int, idle_s: float | None = None) -> Slot:
         known = [each for each in self._models.manifests.values() if not each.unchecked]
         models_mb = sum(each.ram_mb for each in known if each.slot == name)
         if name == _SHADOW:  # one at a time, of those that make vectors
             models_mb = max((each.ram_mb for each in known if each.task.startswith("embed-")), default=0)
-        memory_mb = _BASE_MB + models_mb
+        driver_mb = MOST_MB if self._accelerators else 0
         limits = Limits(
-            memory_bytes=(memory_mb + OVER_MODELS_MB) << 20,
+            memory_bytes=(BASE_MB + models_mb + driver_mb + OVER_MODELS_MB) << 20,
             nice=nice,
             idle_s=idle_s,
             network=False,
             reply_bytes=_REPLY_BYTES,
         )
-        return _Slot(name, limits, threads=self._budget.threads, memory_mb=memory_mb)
+        return Slot(name, limits, threads=self._budget.threads, room=self._room)
 
-    async def _make_room(self, wanted: _Slot) -> None:
-        """End idle workers, the longest idle first, until `wanted` fits the budget. The one for queries stays."""
-        if self._budget.memory_mb is None or wanted.pid is not None:
-            return
-        others = [each for each in self._slots.values() if each is not wanted and each.pid is not None]
-        over = sum(each.rss_mb for each in others) + wanted.memory_mb - self._budget.memory_mb
-        for other in sorted(others, key=lambda each: each.idle_since):
-            if over > 0 and other.name != "query" and not other.busy:
-                over -= other.rss_mb
-                await other.stop()
-        if over > 0 and wanted.name == _SHADOW:
-            raise Retryable("there is no memory to load a second model", code="no-memory")
-
-    def _deadline_s(self, task: str) -> float:
-        return self._deadlines_s.get(task, self._budget.default_s)
-
-
-class _Slot:
-    """One process and the requests that wait for it, the most urgent first."""
-
-    def __init__(self, name: str, limits: Limits, *, threads: int, memory_mb: int) -> None:
-        self.name = name
-        self.memory_mb = memory_mb
-        """What its process is expected to need."""
-        argv = python_argv("gateway.inference.worker")
-        self._child = Child(argv, name=name, env=python_env(threads=threads), limits=limits)
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._numbers = itertools.count()
-        self._busy = False
-        self._failures = 0
-        self._loaded: set[str] = set()
-        self._loaded_pid: int | None = None
-
-    @property
-    def pid(self) -> int | None:
-        return self._child.pid
-
-    @property
-    def rss_mb(self) -> int:
-        return 0 if self.pid is None else rss_bytes(self.pid) >> 20
-
-    @property
-    def busy(self) -> bool:
-        return self._busy
-
-    @property
-    def idle_since(self) -> float:
-        return self._child.idle_since
-
-    async def run(self, task: str, request: Json, priority: Priority, timeout_s: float) -> tuple[Json, float]:
-        """The reply and the milliseconds that it took."""
-        await self._turn(priority)
-        try:
-            started = time.perf_counter()
-            try:
-                reply = await self._child.call(request, timeout_s=timeout_s)
-            finally:
-                if self._child.pid is None:
-                    self._failures += 1
-                if self._child.pid != self._loaded_pid:
-                    self._loaded, self._loaded_pid = set(), self._child.pid
-            self._loaded.add(task)
-            return reply, (time.perf_counter() - started) * 1000
-        finally:
-            self._next()
-
-    def status(self) -> SlotStatus:
-        pid = self._child.pid
-        return SlotStatus(
-            slot=self.name,
-            pid=pid,
-            rss_bytes=0 if pid is None else rss_bytes(pid),
-            tasks=tuple(sorted(self._loaded)) if pid == self._loaded_pid and pid is not None else (),
-            busy=self._busy,
-            waiting=len(self._waiting),
-            restarts=self._failures,
-        )
-
-    async def stop(self) -> None:
-        await self._child.stop()
-
-    async def let_go(self) -> None:
-        """End the process as soon as it has answered those who were first."""
-        await self._turn(Priority.PERSON)
-        try:
-            await self._child.stop()
-        finally:
-            self._next()
-
-    async def _turn(self, priority: Priority) -> None:
-        if not self._busy:
-            self._busy = True
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = (_ORDER[priority], next(self._numbers), turn)
-        heapq.heappush(self._waiting, entry)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if entry in self._waiting:
-                self._waiting.remove(entry)
-                heapq.heapify(self._waiting)
-            elif turn.done() and not turn.cancelled():
-                self._next()  # the turn was ours already: hand it on
-            raise
-
-    def _next(self) -> None:
-        while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._busy = False
+    def _deadline_s(self, task: str, ask: Ask, *, loads: bool) -> float:
+        deadline_s = self._deadlines_s.get(task, self._budget.default_s)
+        compiles = loads and TENSORRT in self._accelerators and self._may_accelerate(ask.key)
+        return max(deadline_s, _COMPILE_S) if compiles else deadline_s

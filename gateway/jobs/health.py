@@ -226,7 +226,7 @@ class Watch:
 
     def _own_parts(self) -> list[Part]:
         disk = Part("Disk", "look", _NOT_WRITTEN[self._not_written]) if self._not_written else None
-        return [part for part in (disk, self.on.heat.part) if part is not None]
+        return [part for part in (disk, self.on.heat.part, _runs_on(self.on.workers)) if part is not None]
 
     def _budgets(self, next_to_go: str) -> list[Budget]:
         on = self.on
@@ -249,6 +249,19 @@ class Watch:
             over = heat.lowest is not Priority.BACKLOG
             found.append(Budget("temperature", "Temperature", round(heat.celsius), heat.slow_c, "°C", over=over))
         return found
+
+
+def _runs_on(workers: Workers) -> Part | None:
+    """What runs the models that are loaded; it needs a look where an accelerator is there and does not work."""
+    loaded = {task: on for slot in workers.status() for task, on in slot.runs_on.items()}
+    missed = {task: on for task, on in loaded.items() if on.instead}
+    if missed:
+        why = "; ".join(sorted({on.instead for on in missed.values()}))
+        return Part("Models", "look", f"On the processor: {', '.join(sorted(missed))}, for {why}.")
+    if not loaded:
+        return None
+    by_provider = {str(on): sorted(task for task, each in loaded.items() if each == on) for on in loaded.values()}
+    return Part("Models", "good", " ".join(f"On {on}: {', '.join(tasks)}." for on, tasks in by_provider.items()))
 
 
 def _sentence(nodes: Sequence[Node], budgets: Sequence[Budget], parts: Sequence[Part], aside: int) -> str:

@@ -25,12 +25,14 @@ from tests.contract import inference_house as house
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 BUILT_IN = ("pixels", "thumbnail")
+PATIENT = Budget(default_s=120)
+"""A busy machine is no fault."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def processes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[inference.ProcessWorkers]:
     """One pool for every test that leaves it as it was: a process's start is most of what these tests cost."""
-    async with open_workers(Models(tmp_path_factory.mktemp("home"))) as real:
+    async with open_workers(Models(tmp_path_factory.mktemp("home")), PATIENT) as real:
         yield real
 
 
@@ -148,7 +150,7 @@ def slot_of(workers: Workers, name: str) -> inference.SlotStatus:
 @pytest.mark.slow
 async def test_a_killed_worker_comes_back_and_the_others_stay(tmp_path: Path, seal: Callable[[bytes], BlobRef]) -> None:
     blob = seal(house.picture())
-    async with open_workers(Models(tmp_path)) as own:
+    async with open_workers(Models(tmp_path), PATIENT) as own:
         await own.run("pixels", blob)
         await own.run("thumbnail", blob, params={"width_px": 64})
         look, thumb = slot_of(own, "look"), slot_of(own, "thumb")
@@ -215,11 +217,29 @@ async def test_a_request_that_is_cancelled_gives_its_turn_on(
 
 
 @pytest.mark.slow
+async def test_workers_that_do_not_fit_together_take_turns(tmp_path: Path, seal: Callable[[bytes], BlobRef]) -> None:
+    blobs = [seal(house.picture(seed=n)) for n in range(3)]
+    most = 0
+    async with open_workers(Models(tmp_path), replace(PATIENT, memory_mb=150)) as workers:
+
+        async def one(task: str, blob: BlobRef) -> None:
+            nonlocal most
+            await workers.run(task, blob)
+            most = max(most, sum(each.pid is not None for each in workers.status()))
+
+        async with asyncio.TaskGroup() as group:
+            for n, blob in enumerate(blobs):
+                for task in BUILT_IN:
+                    group.create_task(one(task, blob), name=f"{task}-{n}")
+    assert most == 1
+
+
+@pytest.mark.slow
 async def test_idle_workers_leave_when_a_new_one_would_not_fit(
     tmp_path: Path, seal: Callable[[bytes], BlobRef]
 ) -> None:
     blob = seal(house.picture())
-    async with open_workers(Models(tmp_path), Budget(memory_mb=100)) as workers:
+    async with open_workers(Models(tmp_path), replace(PATIENT, memory_mb=100)) as workers:
         await workers.run("pixels", blob)
         await workers.run("thumbnail", blob)
         assert slot_of(workers, "look").pid is None and slot_of(workers, "thumb").pid is not None
