@@ -7,21 +7,28 @@ itself does not give. A reason of the latter kind begins with "this machine" or 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
-from collections.abc import Generator
+import sqlite3
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import hypothesis
 import pytest
 
+from gateway.store import blobs, db, migrations
+
 MODELS = "HEARTHLOG_TEST_MODELS"
 MEDIA = "HEARTHLOG_TEST_MEDIA"
 _EXCUSED = re.compile(rf"{MODELS}|{MEDIA}|^(Skipped: )?this (machine|kernel)\b")
 _IN_MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 512 << 20
+_FAST = "not slow"
+_SLOW_FOLDERS = {"e2e", "fault"}
+_BLOB_FOLDERS = 8
 _SYSTEM_PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 """Debian keeps daemons where an ordinary PATH does not look."""
 
@@ -50,10 +57,15 @@ def pytest_configure(config: pytest.Config) -> None:
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     hypothesis.settings.load_profile("fuzz" if config.getoption("--fuzz") else "check")
-    if config.option.markexpr == "not slow" and _has_room(_IN_MEMORY):
+    if config.option.markexpr == _FAST and _has_room(_IN_MEMORY):
         # Each house makes 257 folders and syncs what it writes. What that costs says nothing about the code, and what
         # survives a cut is tested on a real disk, by the slow tests and `make fault`.
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Folders where all is slow, with what they import (a browser's driver), are no part of the fast run."""
+    return True if config.option.markexpr == _FAST and collection_path.name in _SLOW_FOLDERS else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -116,6 +128,28 @@ def _beside(folder: str, variable: str) -> Path:
         if path.is_dir():
             return path
     pytest.skip(f"no {folder} here: set {variable} to a folder of them")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _new_houses_are_cheap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """In this process a new database is a copy of one that the migrations made, and a new house has few folders of
+    blobs: together they cost more than most tests that open one. Migrations of what is not new, and all that other
+    processes do, are as they are."""
+    apply = migrations.apply
+    made = tmp_path_factory.mktemp("made") / "hearthlog.db"
+    with contextlib.closing(db.connect(made, read_only=False)) as connection:
+        apply(connection)
+
+    def copied(connection: sqlite3.Connection) -> None:
+        if connection.execute("PRAGMA page_count").fetchone()[0] <= 1:
+            with contextlib.closing(sqlite3.connect(made)) as whole:
+                whole.backup(connection)
+        apply(connection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "apply", copied)
+        patch.setattr(blobs, "FOLDERS", _BLOB_FOLDERS)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ from gateway.store.keys import KEY_BYTES
 _HEADER = struct.Struct("<4sBBH12sI")
 _MAGIC = b"HLB1"
 MAX_BYTES = 2**31
+FOLDERS = 256
 _DRAWN_BYTES = KEY_BYTES + 12 + 4
 """Random bytes of one blob: key, nonce, end of the name."""
 
@@ -60,7 +61,7 @@ class BlobFolder:
         self.root = home / "blobs"
         self._parts = home / "blobs" / ".part"
         self._parts.mkdir(parents=True, exist_ok=True, mode=0o700)
-        missing = {f"{n:02x}" for n in range(256)}.difference(path.name for path in self.root.iterdir())
+        missing = {f"{n:02x}" for n in range(FOLDERS)}.difference(path.name for path in self.root.iterdir())
         for name in missing:
             (self.root / name).mkdir(exist_ok=True, mode=0o700)
         sync_folder(self.root)  # also when none is missing: whoever made them may have died before this
@@ -91,7 +92,7 @@ class BlobFolder:
 
     def put_all(self, bodies: Sequence[Body]) -> list[Sealed | Retryable]:
         """The same for many, which share a folder and its one fsync. What could not be stored is an error by itself."""
-        shard = secrets.token_hex(1)
+        shard = f"{secrets.randbelow(FOLDERS):02x}"
         drawn = secrets.token_bytes(_DRAWN_BYTES * len(bodies))
         found: list[Sealed | Retryable] = []
         for n, body in enumerate(bodies):

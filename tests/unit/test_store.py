@@ -14,7 +14,7 @@ import pytest
 
 from gateway.entities import BlobRef, Cursor
 from gateway.errors import Conflict, HearthlogError, NotFound
-from gateway.store import changes
+from gateway.store import blobs, changes
 from gateway.store.blobs import BlobFolder, read_blob
 from gateway.store.db import Connection, Database
 from gateway.store.home import hold
@@ -194,7 +194,7 @@ def test_a_blob_comes_back_and_is_sealed_on_the_disk(tmp_path: Path) -> None:
 
 def test_no_folder_is_made_when_a_blob_comes_that_a_power_cut_could_take_away(tmp_path: Path) -> None:
     root = BlobFolder(tmp_path).root
-    assert sum(1 for each in root.iterdir() if len(each.name) == 2) == 256
+    assert sum(1 for each in root.iterdir() if len(each.name) == 2) == blobs.FOLDERS
     (root / "00").rmdir()
     BlobFolder(tmp_path)
     assert (root / "00").is_dir()
