@@ -38,6 +38,8 @@ from tests.e2e.conftest import Mosquitto
 from tests.e2e.owned import Unit, free_port, own_broker, owned_house
 from tests.e2e.test_python313 import INSTALL_S, MAKE_S, debian_13, enter
 
+pytestmark = pytest.mark.slow
+
 HASS = "2025.12.5"
 PARTS = ("home-assistant-frontend==20251203.3", "paho-mqtt==2.1.0")
 """What it would fetch by itself at its first start."""
@@ -185,7 +187,6 @@ async def test_a_paired_camera_has_buttons_until_it_is_put_out(broker: Mosquitto
         await heard.until(lambda: heard.kept[PORCH] == b"")
 
 
-@pytest.mark.slow
 async def test_what_moved_is_told_and_what_stands_still_is_not(broker: Mosquitto, tmp_path: Path) -> None:
     async with ear(broker.port) as heard, gateway(tmp_path, broker.port, understand=True) as house:
         await take(heard.client, "porch", jpeg(10))
@@ -361,7 +362,6 @@ touch /hass/installed-{HASS}
         pytest.skip(f"this machine gets no Home Assistant: {done.stderr.strip().splitlines()[-1:]}")
 
 
-@pytest.mark.slow
 @pytest.mark.system("debootstrap", "unshare", "chroot")
 @pytest.mark.timeout(MAKE_S + INSTALL_S + 600)
 async def test_a_real_home_assistant_shows_the_camera_through_restarts(broker: Mosquitto, tmp_path: Path) -> None:
@@ -404,7 +404,6 @@ async def test_a_real_home_assistant_shows_the_camera_through_restarts(broker: M
         hass.stop()
 
 
-@pytest.mark.slow
 @pytest.mark.system("debootstrap", "unshare", "chroot")
 @pytest.mark.timeout(MAKE_S + INSTALL_S + 600)
 async def test_a_real_home_assistant_comes_in_by_the_credential_that_it_was_given(

@@ -108,7 +108,7 @@ def _inside(root: Path, script: str, *, limit_s: int) -> subprocess.CompletedPro
         "LANG": "C.UTF-8",
         "PATH": "/venv/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PIP_CERT": str(CERTIFICATES),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": "/tmp/compiled",  # the checkout cannot be written to, and many processes read it
         "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",
     } | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return subprocess.run(
