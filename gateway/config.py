@@ -6,8 +6,9 @@ import os
 import re
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from gateway.errors import ConfigError
 
 _A = {bool: "yes or no (true or false)", int: "a whole number", float: "a number", str: "text"}
+_FOR_TESTS = "HEARTHLOG_TEST_"
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,32}(/[A-Za-z0-9_-]{1,32}){0,3}")
 _DEVICE_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,31}")
 
@@ -187,27 +189,32 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     sections: dict[str, Any] = {}  # Any: TOML values, checked one by one in _section
     for name in table:
         if name not in _SECTIONS:
-            raise ConfigError(f"unknown section [{name}]", where=str(path), hint=_allowed(_SECTIONS))
+            raise ConfigError(f"unknown section [{name}]", where=str(path), hint=_allowed(_SECTIONS, name))
+    given = _from_environment(environ)
     for name, kind in _SECTIONS.items():
-        values = dict(_mapping(table.get(name, {}), f"[{name}]"))
-        values.update(_from_environment(name, kind, environ))
+        values = {**_mapping(table.get(name, {}), f"[{name}]"), **given.get(name, {})}
         sections[name] = _section(name, kind, values)
     settings = Settings(home=home, **sections)
     _check(settings)
     return settings
 
 
-def _from_environment(section: str, kind: type, environ: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    prefix = f"HEARTHLOG_{section.upper()}_"
-    known = {item.name: item for item in fields(kind)}
+def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:  # Any: as _parse gives them
+    """section → key → value. Raises ConfigError for a variable that looks like a setting and is none."""
+    known = {
+        f"HEARTHLOG_{section}_{key}".upper(): (section, key, hint)
+        for section, kind in _SECTIONS.items()
+        for key, hint in get_type_hints(kind).items()
+    }
+    found: dict[str, dict[str, Any]] = {}
     for variable, text in environ.items():
-        if not variable.startswith(prefix):
+        if not variable.startswith("HEARTHLOG_") or variable == "HEARTHLOG_HOME" or variable.startswith(_FOR_TESTS):
             continue
-        key = variable.removeprefix(prefix).lower()
-        if key not in known:
-            raise ConfigError(f"unknown setting {variable}", hint=_allowed(known))
-        found[key] = _parse(get_type_hints(kind)[key], text, variable)
+        if variable not in known:
+            near = _nearest(variable, known)
+            raise ConfigError(f"unknown setting {variable}", hint=f"{near}docs/settings.md lists all of them")
+        section, key, hint = known[variable]
+        found.setdefault(section, {})[key] = _parse(hint, text, variable)
     return found
 
 
@@ -232,7 +239,7 @@ def _section(name: str, kind: type, values: Mapping[str, Any]) -> Any:
     made: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:
-            raise ConfigError(f"unknown setting {name}.{key}", hint=_allowed(known))
+            raise ConfigError(f"unknown setting {name}.{key}", hint=_allowed(known, key))
         made[key] = _value(hints[key], value, f"{name}.{key}")
     for key, item in known.items():
         if key not in made and item.default is MISSING and item.default_factory is MISSING:
@@ -272,8 +279,13 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     return value
 
 
-def _allowed(names: Any) -> str:
-    return "Allowed: " + ", ".join(str(name) for name in names)
+def _allowed(names: Collection[object], given: str = "") -> str:
+    return _nearest(given, names) + "Allowed: " + ", ".join(str(name) for name in names)
+
+
+def _nearest(given: str, names: Collection[object]) -> str:
+    near = get_close_matches(given, [str(name) for name in names], n=1, cutoff=0.75)
+    return f"Did you mean {near[0]}? " if near else ""
 
 
 def _check(settings: Settings) -> None:

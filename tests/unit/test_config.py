@@ -28,6 +28,11 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (settings.http.port, settings.http.names) == (9001, ("a.lan", "b.lan"))
 
 
+def test_what_tests_and_other_programs_set_is_none_of_its_business(tmp_path: Path) -> None:
+    environ = {"HEARTHLOG_TEST_MEDIA": "/media", "HEARTHLOG_TEST_ANYTHING": "1", "HTTP_PORT": "1", "hearthlog_x": "1"}
+    assert _load(tmp_path, **environ) == Settings(tmp_path)
+
+
 def test_foreign_cameras_are_a_list_of_tables(tmp_path: Path) -> None:
     settings = _load(tmp_path, '[[mqtt.source]]\ntopic = "frigate/+/person/snapshot"\n')
     assert settings.mqtt.source[0].topic == "frigate/+/person/snapshot"
@@ -38,7 +43,11 @@ def test_foreign_cameras_are_a_list_of_tables(tmp_path: Path) -> None:
     [
         ("[htpp]\n", {}, "unknown section"),
         ("[http]\nprot = 1\n", {}, "unknown setting http.prot"),
-        ("", {"HEARTHLOG_HTTP_PROT": "1"}, "unknown setting HEARTHLOG_HTTP_PROT"),
+        ("[http]\nprot = 1\n", {}, r"Did you mean port\? Allowed: host, port"),
+        ("", {"HEARTHLOG_HTTP_PROT": "1"}, r"unknown setting HEARTHLOG_HTTP_PROT\. Did you mean HEARTHLOG_HTTP_PORT"),
+        ("", {"HEARTHLOG_HTP_PORT": "1"}, r"unknown setting HEARTHLOG_HTP_PORT\. Did you mean HEARTHLOG_HTTP_PORT"),
+        ("", {"HEARTHLOG_STORGE_KEEP_DAYS": "7"}, "Did you mean HEARTHLOG_STORAGE_KEEP_DAYS"),
+        ("", {"HEARTHLOG_X": "7"}, r"unknown setting HEARTHLOG_X\. docs/settings.md lists"),
         ("[http]\nport = 'x'\n", {}, "http.port must be a whole number, not 'x'"),
         ("[http]\nport = true\n", {}, "http.port must be a whole number, not True"),
         ("", {"HEARTHLOG_HTTP_PORT": "many"}, "'many' is not a whole number"),

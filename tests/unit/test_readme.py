@@ -78,16 +78,19 @@ def test_every_file_of_the_repository_that_is_named_exists(page: Path) -> None:
         assert (HERE / name).exists(), f"{page.name} names {name}"
 
 
-def test_the_page_of_settings_names_each_with_its_default() -> None:
+def test_the_page_of_settings_names_each_with_its_default_and_its_range() -> None:
     """And no other."""
     told = {}
+    ranges = {}
     section = ""
     for line in (HERE / "docs/settings.md").read_text("utf-8").splitlines():
         if line.startswith("## ["):
             section = line.removeprefix("## [").removesuffix("]")
         elif section and line.startswith("| ") and not line.startswith(("| key", "| ---")):
-            key, default = (cell.strip() for cell in line.split("|")[1:3])
+            key, default, what = (cell.strip() for cell in line.split("|")[1:4])
             told[f"{section}.{key}"] = json.loads(default)
+            if limits := re.search(r"(?:^|; )(\d+) to (\d+)$", what):
+                ranges[f"{section}.{key}"] = (int(limits[1]), int(limits[2]))
     plain = {
         f"{name}.{item.name}": list(default) if isinstance(default := getattr(kind(), item.name), tuple) else default
         for name, kind in SECTIONS.items()
@@ -95,6 +98,7 @@ def test_the_page_of_settings_names_each_with_its_default() -> None:
         if item.name != "source"
     }
     assert told == plain
+    assert ranges == config.RANGES
 
 
 def test_the_settings_file_of_the_guide_is_accepted(tmp_path: Path) -> None:
