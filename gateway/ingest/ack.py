@@ -1,4 +1,4 @@
-"""Acknowledgements: collected per boot for the blink in which a group commit lands, then sent as ranges."""
+"""Acknowledgements: those of one handful per boot, as ranges, sent in one go."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from gateway.entities import RecordKey
 from gateway.ingest.accept import Outcome, Receipt
 
 MAX_RANGES = 64
-COLLECT_S = 0.002
-"""A commit wakes all of its records within this; a device waits at most this much longer."""
 
 Range = tuple[int, int]
 
@@ -100,16 +98,23 @@ class AckDesk:
         pending.arrived_s.append(arrived_s)
         self._some.set()
 
-    async def run(self, send: Callable[[str, bytes], Awaitable[None]]) -> None:
-        """Send what has been added, for ever. What cannot be sent is dropped: its device sends it again."""
+    async def run(self, send: Callable[[Sequence[tuple[str, bytes]]], Awaitable[None]]) -> None:
+        """Send what has been added, as (device, payload), for ever. What cannot be sent is dropped: its device sends
+        it again.
+        """
         while True:
             await self._some.wait()
-            await asyncio.sleep(COLLECT_S)
             self._some.clear()
             batch, self._pending = self._pending, {}
-            for (device, boot_id), pending in batch.items():
-                for payload in messages(boot_id, ranges_of(pending.stored), pending.nacks, credit=self._credit()):
-                    await send(device, payload)
+            credit = self._credit()
+            await send(
+                [
+                    (device, payload)
+                    for (device, boot_id), pending in batch.items()
+                    for payload in messages(boot_id, ranges_of(pending.stored), pending.nacks, credit=credit)
+                ]
+            )
+            for pending in batch.values():
                 self._measure(pending.arrived_s)
 
     def _measure(self, arrived_s: list[float]) -> None:

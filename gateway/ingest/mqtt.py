@@ -144,8 +144,8 @@ class _Records:
         await broker.subscribe(up_filter(Voice.STATUS), qos=1, retained=True)
         await broker.publish(STATUS, _state("online"), qos=1, retain=True)
 
-        async def send(device: str, payload: bytes) -> None:
-            await broker.publish(down(device, "ack"), payload)
+        async def send(answers: Sequence[tuple[str, bytes]]) -> None:
+            await broker.publish_all([(down(device, "ack"), payload) for device, payload in answers])
 
         try:
             async with asyncio.TaskGroup() as group:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import time
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -73,8 +74,9 @@ async def test_receipts_of_one_commit_go_out_together() -> None:
     desk = AckDesk(lambda: 8)
     sent: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
 
-    async def send(device: str, payload: bytes) -> None:
-        await sent.put((device, payload))
+    async def send(answers: Sequence[tuple[str, bytes]]) -> None:
+        for answer in answers:
+            await sent.put(answer)
 
     began = time.monotonic()
     async with asyncio.TaskGroup() as group:
