@@ -10,7 +10,7 @@ import contextlib
 import json
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, fields
 
 from gateway.child import python_argv, python_env
@@ -32,6 +32,7 @@ class Orders:
     zone: str
     url: str
     pace: float
+    cameras: Sequence[str]
 
 
 @contextlib.asynccontextmanager
@@ -76,7 +77,7 @@ async def _read(lines: asyncio.StreamReader, report: Report) -> None:
 async def _film() -> None:
     """The child: orders on standard input, reports on standard output."""
     orders = Orders(**json.loads(sys.stdin.readline()))
-    home = Home(orders.seed, ends_at_us=orders.ends_at_us, zone=orders.zone)
+    home = Home(orders.seed, ends_at_us=orders.ends_at_us, zone=orders.zone, cameras=tuple(orders.cameras))
     report = Report()
     until = asyncio.Event()
     async with asyncio.TaskGroup() as group:

@@ -9,7 +9,7 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -20,6 +20,7 @@ from gateway.demo.broker import DemoBroker, demo_broker
 from gateway.demo.cameras import Report
 from gateway.demo.crew import Orders, crew
 from gateway.demo.home import Home
+from gateway.demo.rooms import CAMERAS
 from gateway.entities import Lane, Privacy, Viewer
 from gateway.errors import Conflict, HearthlogError
 from gateway.inference.fetch import pull
@@ -38,13 +39,6 @@ MARK = "demo"
 TASKS = ("detect", "classify", "embed-text", "embed-image", "vad", "sound")
 PACE = 2_160.0
 GIVE_UP_S = 900.0
-_CAMERAS = {
-    "kitchen": "Kitchen",
-    "hall": "Hall",
-    "living-room": "Living room",
-    "porch": "Porch",
-    "driveway": "Driveway",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +48,7 @@ class Show:
     seed: int = 1
     frames: int = 200
     """`--once` ends when so many can be searched."""
+    cameras: tuple[str, ...] = CAMERAS
 
 
 def begin_anew(home: Path) -> None:
@@ -99,10 +94,10 @@ async def staged(settings: Settings, show: Show, say: Say) -> AsyncIterator[Stag
             storage=replace(settings.storage, free_floor_mb=min(settings.storage.free_floor_mb, 256)),
         )
         async with running(settings) as (gateway, listening):
-            viewer = await _settle(gateway)
+            viewer = await _settle(gateway, show.cameras)
             say(f"Open {listening.urls[0]}")
-            home = Home(show.seed, ends_at_us=now_us(), zone=zone_name(settings))
-            orders = Orders(show.seed, home.ends_at_us, zone_name(settings), broker.url, PACE)
+            home = Home(show.seed, ends_at_us=now_us(), zone=zone_name(settings), cameras=show.cameras)
+            orders = Orders(show.seed, home.ends_at_us, zone_name(settings), broker.url, PACE, show.cameras)
             async with crew(orders) as report, asyncio.TaskGroup() as group:
                 models = group.create_task(_fetch(gateway, settings, say), name="models")
                 try:
@@ -111,11 +106,12 @@ async def staged(settings: Settings, show: Show, say: Say) -> AsyncIterator[Stag
                     models.cancel()
 
 
-async def _settle(gateway: Gateway) -> Viewer:
+async def _settle(gateway: Gateway, cameras: Sequence[str]) -> Viewer:
     """The demo's person and her cameras."""
     accounts, devices = gateway.parts.accounts, gateway.parts.devices
     viewer = await accounts.claim(accounts.setup_code(), "Nora", secrets.token_urlsafe(24))
-    for device, name in _CAMERAS.items():
+    for device in cameras:
+        name = device.replace("-", " ").capitalize()
         setting = Setting(name=name, room=name, privacy=Privacy.CIRCLE)
         await devices.add(viewer, device, setting=setting, lane=Lane.RECORD)
     return viewer
