@@ -101,20 +101,18 @@ async def _gaps(stage: Stage) -> int:
 async def _folding(stage: Stage) -> tuple[int, int, set[str], int]:
     """(still frames folded, still frames, events none of whose frames stands, events).
 
-    An event is folded away when every frame of it is folded behind one that does not show it.
+    An event is folded away when every frame of it is folded behind one that does not show it; or when none is here.
     """
     fates = await stage.gateway.db.read(_fates)
     folded = still = 0
     events: dict[tuple[str, str], list[Fate]] = defaultdict(list)
     for frame in stage.home.truth():
         fate = _nearest(fates.get(frame.camera, []), frame.at_us)
-        if fate is None:
-            continue
         if frame.event is not None:
-            events[frame.camera, frame.event].append(fate)
+            events[frame.camera, frame.event] += [fate] if fate is not None else []
         elif frame.still:
             still += 1
-            folded += fate.folded
+            folded += fate is not None and fate.folded
     hidden = set()
     for (camera, event), own in events.items():
         ids = {fate.id for fate in own}

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from gateway.inference.family import Request
 from tests.bench import shared
-from tests.bench.result import Result
+from tests.bench.result import NO_BAR, Result
 
 MODELS = ("rapidocr", "tesseract")
 SEED = 4_100
@@ -76,8 +76,8 @@ def run(*, quick: bool = False) -> list[Result]:
                     f"{statistics.median(took_ms[kind]):.0f} ms of the processor each"
                 )
                 figure = f"{statistics.mean(found):.3f}"
-                rows.append(Result(f"characters wrong, {kind}, {model.name}", figure, "none set", True, detail))
-    rows += [Result(f"characters wrong, {name}", "", "none set", None, why) for name, why in missing.items()]
+                rows.append(Result(f"characters wrong, {kind}, {model.name}", figure, NO_BAR, True, detail))
+    rows += [Result(f"characters wrong, {name}", "", NO_BAR, None, why) for name, why in missing.items()]
     return rows
 
 

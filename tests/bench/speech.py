@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gateway.inference.family import Request
 from tests.bench import shared
-from tests.bench.result import Result
+from tests.bench.result import NO_BAR, Result
 
 MODELS = ("pocketsphinx", "vosk-small-en", "moonshine-tiny-en")
 _ROW = re.compile(r"^\| audio/(?P<files>[^|]+)\|(?P<truth>[^|]+)\|$", re.MULTILINE)
@@ -25,7 +25,7 @@ def run(*, quick: bool = False) -> list[Result]:
     """A row for each recogniser that is here; the files one by one in its detail."""
     media = shared.media()
     if media is None:
-        return [Result("speech", "", "none set", None, "no recordings here")]
+        return [Result("speech", "", NO_BAR, None, "no recordings here")]
     truths = references(media)
     if quick:
         truths = dict(list(truths.items())[:3])
@@ -55,8 +55,8 @@ def run(*, quick: bool = False) -> list[Result]:
             detail = f"{wrong} of {spoken} words; {speed:.2f} s of the processor a second of sound; " + "; ".join(lines)
             if silent and not quick:
                 detail += f"; nobody says what is said in {', '.join(silent)}"
-            rows.append(Result(f"words wrong, {model.name}", figure, "none set", True, detail))
-    rows += [Result(f"words wrong, {name}", "", "none set", None, why) for name, why in missing.items()]
+            rows.append(Result(f"words wrong, {model.name}", figure, NO_BAR, True, detail))
+    rows += [Result(f"words wrong, {name}", "", NO_BAR, None, why) for name, why in missing.items()]
     return rows
 
 
