@@ -23,6 +23,7 @@ from gateway.index.indexer import Index
 from gateway.inference.models import Models
 from gateway.inference.workers import Workers, open_workers
 from gateway.jobs.health import Watch, Watched
+from gateway.jobs.heat import Heat
 from gateway.memory import Memories
 from gateway.passwords import Cost
 from gateway.pipeline.runner import House, Runner
@@ -136,7 +137,7 @@ async def open_web_house(
         index = await stack.enter_async_context(Index(db))
         search = Search(db, index, embed=_no_model, place=Place("Europe/Stockholm", clock), shelf=shelf)
         runner = Runner(House(db, spool, shelf, workers, {}, clock))
-        watch = Watch(Watched(db, spool, runner, workers, home, 1_000, 75, clock, tuple, _nothing_goes))
+        watch = Watch(Watched(db, spool, runner, workers, home, 1_000, Heat(75, 85), clock, tuple, _nothing_goes))
         memories = Memories(db, shelf=shelf, spool=spool, search=search, clock=clock, zone="Europe/Stockholm")
         accounts = Accounts(db, keyring.secret("accounts"), clock, cost=Cost(memory_kib=8, passes=1))
         device = await db.write(lambda c: devices.add(c, "porch", lane=Lane.PLAIN, at_us=1))
