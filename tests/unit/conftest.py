@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -22,7 +23,7 @@ from gateway.entities import (
     TimeSource,
 )
 from gateway.spool import Arrival, Plan, Put, Spool
-from gateway.store import devices
+from gateway.store import devices, jobs
 from gateway.store.blobs import BlobFolder
 from gateway.store.captures import Shelf
 from gateway.store.db import Database
@@ -74,6 +75,17 @@ class SmallHouse:
     async def put(self, body: bytes, **changes: object) -> Put:
         """Take a picture in."""
         return await self.spool.put(self.arrival(body, **changes))  # type: ignore[arg-type]  # as above
+
+    async def until_idle(self) -> None:
+        """Until no job waits or runs."""
+        async with asyncio.timeout(20):
+            while True:
+                wake = asyncio.create_task(self.db.next_commit(), name="wake")
+                await asyncio.sleep(0)
+                if not any(each.waiting + each.running for each in await self.db.read(jobs.backlogs)):
+                    wake.cancel()
+                    return
+                await wake
 
     async def count(self, table: str) -> int:
         """Rows of a table."""

@@ -18,7 +18,6 @@ from gateway.inference.workers import Reply
 from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.runner import House, Runner
 from gateway.pipeline.step import Context, fingerprint
-from gateway.store import jobs
 from gateway.testing import TwinWorkers
 from tests.unit.conftest import open_small_house
 
@@ -68,14 +67,7 @@ async def captioned(folder: Path, workers: TwinWorkers) -> tuple[str, str, str]:
         await house.put(picture(), seq=1)
         runner = Runner(House(house.db, house.spool, house.shelf, workers, steps, lambda: 10**15))
         task = asyncio.create_task(runner.run(), name="runner")
-        async with asyncio.timeout(20):
-            while True:
-                wake = asyncio.create_task(house.db.next_commit(), name="wake")
-                await asyncio.sleep(0)
-                if not any(each.waiting + each.running for each in await house.db.read(jobs.backlogs)):
-                    wake.cancel()
-                    break
-                await wake
+        await house.until_idle()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -83,14 +83,7 @@ class _Home:
         house = self.house
         runner = Runner(House(house.db, house.spool, house.shelf, self.workers, STEPS, lambda: NOW_US))
         task = asyncio.create_task(runner.run(), name="runner")
-        async with asyncio.timeout(20):
-            while True:
-                wake = asyncio.create_task(house.db.next_commit(), name="wake")
-                await asyncio.sleep(0)
-                if not any(each.waiting + each.running for each in await house.db.read(jobs.backlogs)):
-                    wake.cancel()
-                    break
-                await wake
+        await house.until_idle()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

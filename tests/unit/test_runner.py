@@ -17,11 +17,10 @@ from PIL import Image
 from gateway.entities import Annotation, Capture, Decoded, Kind, Lane, Priority
 from gateway.errors import Retryable, Skip, Unreadable, WorkerFailed
 from gateway.jobs.heat import Heat
-from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.catch_up import catch_up
+from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.runner import House, Runner
 from gateway.pipeline.step import Context, Step
-from gateway.store import jobs
 from gateway.testing import TwinWorkers
 from tests.unit.conftest import SmallHouse, open_small_house
 
@@ -57,18 +56,6 @@ async def _working(house: SmallHouse, workers: TwinWorkers, steps: dict[str, Ste
             await task
 
 
-async def _settled(house: SmallHouse) -> None:
-    """Until no job waits or runs."""
-    async with asyncio.timeout(20):
-        while True:
-            wake = asyncio.create_task(house.db.next_commit())
-            await asyncio.sleep(0)
-            if not any(each.waiting + each.running for each in await house.db.read(jobs.backlogs)):
-                wake.cancel()
-                return
-            await wake
-
-
 async def _rows(house: SmallHouse, sql: str) -> list[tuple[object, ...]]:
     return await house.db.read(lambda c: [tuple(row) for row in c.execute(sql).fetchall()])
 
@@ -84,7 +71,7 @@ async def whole(tmp_path: Path) -> AsyncIterator[SmallHouse]:
 async def test_a_picture_goes_through_every_step(whole: SmallHouse) -> None:
     await whole.put(_jpeg(1), seq=1)
     async with _working(whole, TwinWorkers(), find_steps()) as runner:
-        await _settled(whole)
+        await whole.until_idle()
     names = {row[0] for row in await _rows(whole, "SELECT step FROM annotation WHERE skipped = ''")}
     assert names == {"quality", "detect", "dedupe", "classify", "look", "ocr", "caption", "embed"}
     assert await whole.count("embedding") == 2
@@ -96,7 +83,7 @@ async def test_a_picture_goes_through_every_step(whole: SmallHouse) -> None:
 async def test_a_missing_model_is_a_skip_that_names_the_command(whole: SmallHouse) -> None:
     await whole.put(_jpeg(2), seq=1)
     async with _working(whole, TwinWorkers(missing=["detect"]), find_steps()):
-        await _settled(whole)
+        await whole.until_idle()
     ((code, hint),) = await _rows(whole, "SELECT skip_code, hint FROM annotation WHERE step = 'detect'")
     assert (code, hint) == ("model-missing", "hearthlog models pull detect")
 
@@ -108,11 +95,11 @@ async def test_who_spoke_is_told_once_its_model_is_there_and_until_then_the_comm
     workers, steps = TwinWorkers(missing=["embed-speaker"]), find_steps()
     said = "SELECT skip_code, hint, data FROM annotation WHERE step = 'speakers' AND current = 1"
     async with _working(whole, workers, steps):
-        await _settled(whole)
+        await whole.until_idle()
         assert (await _rows(whole, said))[0][:2] == ("model-missing", "hearthlog models pull embed-speaker")
         workers.install("embed-speaker")
         assert await catch_up(whole.spool, steps, workers=workers, at_us=NOW_US) == 1
-        await _settled(whole)
+        await whole.until_idle()
     ((code, _, data),) = await _rows(whole, said)
     assert code == "" and json.loads(str(data)) == {
         "turns": [{"start_us": 0, "end_us": 900_000, "speaker": "S1"}],
@@ -124,11 +111,11 @@ async def test_fetching_the_model_brings_back_what_was_passed_over_and_no_more(w
     await whole.put(_jpeg(3), seq=1)
     workers, steps = TwinWorkers(missing=["detect"]), find_steps()
     async with _working(whole, workers, steps):
-        await _settled(whole)
+        await whole.until_idle()
         workers.install("detect")
         workers.asked.clear()
         queued = await catch_up(whole.spool, steps, workers=workers, at_us=NOW_US)
-        await _settled(whole)
+        await whole.until_idle()
         again = await catch_up(whole.spool, steps, workers=workers, at_us=NOW_US)
     assert (queued, again) == (1, 0)
     assert "pixels" not in {task for task, _ in workers.asked}
@@ -140,12 +127,12 @@ async def test_unchanged_input_is_never_computed_again(whole: SmallHouse) -> Non
     await whole.put(_jpeg(4), seq=1)
     workers, steps = TwinWorkers(), find_steps()
     async with _working(whole, workers, steps):
-        await _settled(whole)
+        await whole.until_idle()
         workers.asked.clear()
         await whole.db.write(
             lambda c: whole.spool.requeue(c, capture_id=1, step="quality", at_us=1, priority=Priority.BACKLOG)
         )
-        await _settled(whole)
+        await whole.until_idle()
     assert workers.asked == []
 
 
@@ -153,10 +140,10 @@ async def test_a_person_who_asks_gets_it_done_again(whole: SmallHouse) -> None:
     await whole.put(_jpeg(5), seq=1)
     workers = TwinWorkers()
     async with _working(whole, workers, find_steps()):
-        await _settled(whole)
+        await whole.until_idle()
         workers.asked.clear()
         await whole.db.write(lambda c: whole.spool.requeue(c, capture_id=1, step="ocr", at_us=1))
-        await _settled(whole)
+        await whole.until_idle()
     assert ("ocr", Priority.PERSON) in workers.asked
 
 
@@ -165,7 +152,7 @@ async def test_the_same_picture_again_is_folded_and_costs_little(whole: SmallHou
     await whole.put(_jpeg(6), seq=2, at_us=60_000_000)
     workers = TwinWorkers()
     async with _working(whole, workers, find_steps()):
-        await _settled(whole)
+        await whole.until_idle()
     assert await _rows(whole, "SELECT kind FROM duplicate") == [("exact",)]
     assert [task for task, _ in workers.asked].count("ocr") == 1
     assert await _rows(whole, "SELECT folded FROM understood ORDER BY capture") == [("",), ("exact",)]
@@ -198,7 +185,7 @@ async def _failing(house: SmallHouse, error: Exception, times: int) -> int:
 
     await house.put(b"x", seq=1)
     async with _working(house, TwinWorkers(), _one(does)):
-        await _settled(house)
+        await house.until_idle()
     return runs
 
 
@@ -274,7 +261,7 @@ async def test_a_capture_without_its_original_is_passed_over(whole: SmallHouse) 
     await whole.put(_jpeg(7), seq=1)
     await whole.db.write(lambda c: c.execute("UPDATE capture SET blob = NULL"))
     async with _working(whole, TwinWorkers(), find_steps()):
-        await _settled(whole)
+        await whole.until_idle()
     codes = await _rows(whole, "SELECT skip_code FROM annotation WHERE step = 'quality'")
     assert codes == [("original-gone",)]
 
@@ -284,7 +271,7 @@ async def test_a_note_is_taken_in_as_written(whole: SmallHouse) -> None:
     decoded = replace(arrival.decoded, kind=Kind.TEXT, media_type="text/plain", width_px=None, height_px=None)
     await whole.spool.put(replace(arrival, decoded=decoded, device=None, lane=Lane.FOLDER))
     async with _working(whole, TwinWorkers(), find_steps()):
-        await _settled(whole)
+        await whole.until_idle()
     assert await _rows(whole, "SELECT text FROM understood") == [("Books came för Nora",)]
 
 
@@ -292,10 +279,10 @@ async def test_doing_the_first_step_again_does_each_later_one_once(whole: SmallH
     await whole.put(_jpeg(8), seq=1)
     workers = TwinWorkers()
     async with _working(whole, workers, find_steps()):
-        await _settled(whole)
+        await whole.until_idle()
         workers.asked.clear()
         await whole.db.write(lambda c: whole.spool.requeue(c, capture_id=1, step="quality", at_us=1))
-        await _settled(whole)
+        await whole.until_idle()
     assert sorted(task for task, _ in workers.asked) == [
         "caption", "classify", "copy-vector", "detect", "embed-image", "embed-text", "ocr", "pixels",
     ]  # fmt: skip
@@ -323,7 +310,7 @@ async def test_a_disk_that_takes_nothing_leaves_no_job_leased_for_ever(single: S
         await Runner(House(single.db, single.spool, single.shelf, TwinWorkers(), _one(says), _Clock())).run()
     await single.db.write(lambda c: [c.execute(f"DROP TRIGGER full_{n}") for n in (1, 2)])
     async with _working(single, TwinWorkers(), _one(says)):
-        await _settled(single)
+        await single.until_idle()
     assert await _rows(single, "SELECT count(*) FROM understood WHERE caption = 'Seen.'") == [(6,)]
 
 
@@ -353,6 +340,6 @@ async def test_a_later_step_that_cannot_read_a_picture_leaves_the_others_their_w
     steps["ocr"] = replace(steps["ocr"], run=reads_last)
     await whole.put(_jpeg(9), seq=1)
     async with _working(whole, TwinWorkers(), steps):
-        await _settled(whole)
+        await whole.until_idle()
     assert await _rows(whole, "SELECT step, state FROM job") == [("ocr", "dead")]
     assert await _rows(whole, "SELECT count(*) FROM annotation WHERE step IN ('caption', 'embed')") == [(2,)]
