@@ -6,17 +6,20 @@ Only an admin adds one; its owner or an admin changes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
 from gateway import metrics
 from gateway.entities import Device, Gap, Json, Lane, Memory, Privacy, Role, Viewer
 from gateway.errors import Conflict, Forbidden, Rejected
 from gateway.ingest.topics import ROOT, valid_device
-from gateway.policy import knows_device, visible
+from gateway.pipeline.turn import grid_of, stands
+from gateway.policy import Sql, knows_device, visible
 from gateway.recall.dates import day_bounds, day_of
-from gateway.store import cameras, paired, reading
+from gateway.store import cameras, paired, reading, sight
 from gateway.store import devices as rows
 from gateway.store.cameras import Setting
 from gateway.store.db import Connection, Database
@@ -32,12 +35,31 @@ _EMPTY_MV, _FULL_MV = 3_300, 4_200
 """Of a lithium cell under the load of a camera."""
 _MOST = 2**53
 _MOST_GAPS = 50
+_LATELY_US = _DAY_US
+"""For so long it is told that a camera sees otherwise."""
+_IN_A_ROW = 3
+"""Pictures with the same fault, before it is the camera's."""
+_SEES: Mapping[str, str] = {
+    "covered": "Sees next to nothing",
+    "turned": "Looks another way",
+    "blurred": "Sees nothing sharply",
+}
 _LATE_US = 120_000_000
 """How much later than it said a camera may wake before it counts as away; or a tenth of its sleep, if that is more."""
 _LONGEST_SLEEP_S = 604_800
 _RSSI = ("rssi_dbm", "rssi")
 _ASLEEP = ("sleep", "sleeping", "asleep")
 _WAITING = ("spool_waiting", "waiting")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is wrong with how a camera sees, by its own pictures."""
+
+    what: Literal["covered", "turned", "blurred"]
+    since_us: int
+    uid: str
+    """The memory that shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +102,8 @@ class DeviceCard:
     """When one that sleeps means to be back, as it said before."""
     pairing: Literal["", "paired", "revoked"] = ""
     """Empty: it did not come in by a code."""
+    sight: Sight | None = None
+    """What is wrong with how it sees; `look` says it, too."""
 
 
 class Devices:
@@ -202,8 +226,12 @@ class Devices:
             if not knows_device(viewer, device):
                 continue
             lost = [gap for gap in gaps if gap.device == device.id]
-            trouble = _trouble(sum(gap.last - gap.first + 1 for gap in lost), refused.get(device.id))
+            sees = _sight(connection, device.id, seen, since_us=now_us - _LATELY_US)
+            said = [self._of_sight(sees, now_us)] if sees else []
+            said += _trouble(sum(gap.last - gap.first + 1 for gap in lost), refused.get(device.id))
+            trouble = "; ".join(said)
             trouble_us = min([*(gap.from_us for gap in lost), refused.get(device.id, (0, now_us, ""))[1]])
+            trouble_us = min(trouble_us, sees.since_us) if sees else trouble_us
             pause_us = cameras.usual_pause_us(connection, device.id, seen)
             state, since_us = _state(
                 device, pause_us=pause_us, trouble_us=trouble_us if trouble else None, now_us=now_us
@@ -236,9 +264,16 @@ class Devices:
                     card_faults=_whole(told, "card_faults", low=0, high=_MOST),
                     wakes_at_us=_wakes_at(device) if state == "asleep" else None,
                     pairing=pairings.get(device.id, ""),
+                    sight=sees,
                 )
             )
         return cards
+
+    def _of_sight(self, sees: Sight, now_us: int) -> str:
+        zone = ZoneInfo(self._zone)
+        since, now = (datetime.fromtimestamp(at_us / 1e6, tz=zone) for at_us in (sees.since_us, now_us))
+        day = "" if since.date() == now.date() else "yesterday "
+        return f"{_SEES[sees.what]} since {day}{since:%H:%M}"
 
 
 _WIDTH = {Privacy.PRIVATE: 0, Privacy.CIRCLE: 1, Privacy.PUBLIC: 2}
@@ -280,13 +315,38 @@ def _wakes_at(device: Device) -> int | None:
     return None if sleep_s is None else device.last_seen_us + sleep_s * 1_000_000
 
 
-def _trouble(lost: int, refused: tuple[int, int, str] | None) -> str:
+def _sight(connection: Connection, device: str, seen: Sql, *, since_us: int) -> Sight | None:
+    """What is wrong now, and since when. One picture is no fault of the camera; one turned back is as it was."""
+    last = sight.newest(connection, device, seen, since_us=since_us, limit=_IN_A_ROW)
+    faults = {each.fault for each in last} if len(last) == _IN_A_ROW else set()
+    if faults == {"covered"}:
+        return _faulty(connection, device, seen, "covered", since_us=since_us)
+    turns = sight.turns(connection, device, seen, since_us=since_us)
+    if turns and not _turned_back(connection, turns[0], last[:1] if len(turns) > 1 else [], seen):
+        return Sight("turned", turns[-1].at_us, turns[-1].uid)
+    return _faulty(connection, device, seen, "blurred", since_us=since_us) if faults == {"blurred"} else None
+
+
+def _faulty(
+    connection: Connection, device: str, seen: Sql, fault: Literal["covered", "blurred"], *, since_us: int
+) -> Sight | None:
+    first = sight.first_of(connection, device, seen, fault=fault, since_us=since_us)
+    return None if first is None else Sight(fault, first.at_us, first.uid)
+
+
+def _turned_back(connection: Connection, turn: sight.Turn, last: Sequence[sight.Judged], seen: Sql) -> bool:
+    before = sight.one(connection, turn.before, seen)
+    grids = [grid_of({"grid": each.grid}) for each in (before, *last) if each is not None and each.grid]
+    return len(grids) == 2 and stands(*grids)
+
+
+def _trouble(lost: int, refused: tuple[int, int, str] | None) -> list[str]:
     parts = []
     if lost:
         parts.append(f"{lost} frame{'' if lost == 1 else 's'} lost today")
     if refused:
         parts.append(f"{refused[0]} refused today: {refused[2]}")
-    return "; ".join(parts)
+    return parts
 
 
 def _told(status: Json) -> Mapping[str, Any]:  # Any: JSON of a device, each key is checked where it is read

@@ -279,6 +279,7 @@ def state(card: DeviceCard) -> bytes:
         "battery": card.battery_percent,
         "signal": card.rssi_dbm,
         "last_seen": seen if card.device.last_seen_us else None,
+        "view": "ok" if card.sight is None else card.sight.what,
     }
     return json.dumps(values, separators=(",", ":")).encode()
 
@@ -300,6 +301,13 @@ def _components(card: DeviceCard) -> dict[str, Json]:
             "state_topic": _topic(device, "motion"),
             "payload_on": "ON",
             "off_delay": MOTION_S,
+        },
+        "view": {
+            **sensor,
+            "platform": "binary_sensor",
+            "name": "Covered or turned",
+            "device_class": "problem",
+            "value_template": "{{ 'OFF' if value_json.view == 'ok' else 'ON' }}",
         },
         "last_seen": {
             **sensor,

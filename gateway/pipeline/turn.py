@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+
 import numpy as np
 import numpy.typing as npt
+
+from gateway.entities import Json
 
 ALIKE = 0.7
 """Correlation with the turned picture; of two unlike pictures it is rarely above .4."""
@@ -13,6 +17,17 @@ _FLAT = 4.0
 """A grid that deviates less shows nothing that could be turned."""
 
 Grid = npt.NDArray[np.float32]
+
+
+def grid_of(quality: Json) -> Grid:
+    """The luma grid that `quality` keeps."""
+    raw = np.frombuffer(base64.b64decode(quality["grid"]), dtype=np.uint8)
+    return raw.astype(np.float32).reshape(24, 32)
+
+
+def stands(before: Grid, now: Grid) -> bool:
+    """Whether a picture is the one before as it stood: nobody turned the camera, or it was turned back."""
+    return _likeness(before, now) >= ALIKE
 
 
 def turned(before: Grid, now: Grid) -> bool:

@@ -95,6 +95,15 @@ def _asked(db: Database) -> None:
             db.execute(statement)
 
 
+@_steps(name="010_turned")
+def _turned(db: Database) -> None:
+    """Pictures that show that their camera was turned are looked for with every look at the cameras."""
+    db.execute(
+        "CREATE INDEX annotation_turned ON annotation(capture)"
+        " WHERE step = 'dedupe' AND current = 1 AND json_extract(data, '$.camera_turned')"
+    )
+
+
 _ROAD = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 

@@ -22,18 +22,16 @@ went); of pictures laid over one another also overlap (share of this one), of_or
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from gateway.entities import Annotation, Capture, Duplicate, DuplicateKind, Embedding, Json, Kind, TimeSource
 from gateway.errors import ModelBroken, ModelMissing, NotFound, Unreadable
 from gateway.inference.worker import blob_to_map
 from gateway.pipeline.step import Context, Known, Step
-from gateway.pipeline.turn import turned
+from gateway.pipeline.turn import Grid, grid_of, turned
 
 CELL = 9.0
 """Luma by which a cell must differ, light taken out, to count as changed."""
@@ -58,8 +56,6 @@ _OWN_CLOCK = frozenset({TimeSource.EXIF, TimeSource.DEVICE_SYNCED})
 _VECTOR, _OVERLAP = "copy-vector", "overlap"
 _HASHED, _NEAR_BITS = 3, 12
 """Candidates by hash that are laid over the picture, beside those by vector, and how far their hashes may be."""
-
-Grid = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,12 +314,6 @@ def changed(before: Grid, now: Grid, things_before: dict[str, float], things_now
     came = {label for label, score in things_now.items() if score >= SURELY and label not in things_before}
     went = {label for label, score in things_before.items() if score >= SURELY and label not in things_now}
     return Change(cells=float(np.mean(residual > CELL)), worst=float(residual.max()), labels=tuple(sorted(came | went)))
-
-
-def grid_of(quality: Json) -> Grid:
-    """The luma grid that `quality` keeps."""
-    raw = np.frombuffer(base64.b64decode(quality["grid"]), dtype=np.uint8)
-    return raw.astype(np.float32).reshape(24, 32)
 
 
 def distance(one: str, other: str) -> int:

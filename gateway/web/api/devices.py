@@ -15,6 +15,14 @@ from gateway.web.route import Ask, Model, Nothing, Rules, reads, writes
 _ID = "{id:[a-z0-9-]{1,64}}"
 
 
+class SightOut(Shape):
+    """What is wrong with how a camera sees, by its own pictures."""
+
+    what: Literal["covered", "turned", "blurred"]
+    since: str
+    memory: str = Field(description="The one that shows it")
+
+
 class DeviceOut(Shape):
     """A camera. Null: it never told, which is not 0."""
 
@@ -29,6 +37,7 @@ class DeviceOut(Shape):
     state: State
     since: str
     look: str = Field(description="What needs a look; empty when nothing does")
+    sight: SightOut | None
     first_seen_at: str
     last_seen_at: str
     last_memory: str | None
@@ -114,6 +123,9 @@ def device_out(card: DeviceCard) -> DeviceOut:
         state=card.state,
         since=instant(card.since_us),
         look=card.look,
+        sight=None
+        if card.sight is None
+        else SightOut(what=card.sight.what, since=instant(card.sight.since_us), memory=card.sight.uid),
         first_seen_at=instant(device.first_seen_us),
         last_seen_at=instant(device.last_seen_us),
         last_memory=None if card.last_memory is None else card.last_memory.capture.uid,

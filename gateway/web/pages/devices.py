@@ -51,6 +51,8 @@ class CameraCard:
     thumb: Thumb | None
     figures: tuple[Figure, ...]
     look: str
+    shown_by: str
+    """Address of the picture that shows what is wrong with how it sees; empty: nothing is."""
     privacy: str
     may_change: bool
 
@@ -172,6 +174,7 @@ def camera_card(card: DeviceCard, viewer: Viewer, *, now_us: int, zone: str) -> 
             _frames(card, plain=plain),
         ),
         look=card.look,
+        shown_by=f"/memory/{card.sight.uid}" if card.sight else "",
         privacy=device.privacy.value,
         may_change=viewer.role is Role.ADMIN or viewer.user == device.owner,
     )
