@@ -191,7 +191,7 @@ class _Teller:
         self.sequence += 1
         body = body[:2] + b"\xff\xfe" + struct.pack(">H", 10) + struct.pack(">Q", self.sequence) + body[2:]
         uid = await self.take(body, shot.at_us, device=shot.camera)
-        copy = None
+        copy, before = None, self.standing.get(shot.camera, "")
         if truth.still and shot.camera in self.standing:
             kept = await self.number(self.standing[shot.camera])
             copy = Duplicate(DuplicateKind.STATIC, kept, {"cells": 0.0, "distance": 2, "apart_us": 1_500_000_000})
@@ -215,8 +215,10 @@ class _Teller:
         await self.say(uid, *told)
         if shot.event == "a parcel is left":
             self.uids["parcel"] = uid
-        if shot.event == "breakfast":
+        if shot.event == "breakfast" and "breakfast" not in self.uids:
             self.uids["breakfast"] = uid
+            turned = {"camera_turned": True, "compared_with": before}
+            await self.say(uid, ("dedupe", Annotation(data=turned), "", 14.0))
         if copy is not None:
             self.uids["still"] = uid
             self.uids["front"] = self.standing[shot.camera]
@@ -231,7 +233,10 @@ class _Teller:
         event = {"label": "Doorbell", "score": 0.94, "start_us": 100_000, "end_us": 900_000}
         heard = Annotation(data={"events": [event]}, tags=("Doorbell",))
         spoken = Annotation(data={"words": told}, transcript=words)
-        await self.say(uid, ("sound", heard, "yamnet", 80.0), ("asr", spoken, "vosk-small-en", 300.0))
+        turns = [(0, 1_150_000, "S1"), (1_150_000, 4_000_000, "S2")]
+        talk = {"turns": [{"start_us": a, "end_us": b, "speaker": who} for a, b, who in turns], "speakers": 2}
+        voices = ("speakers", Annotation(data=talk), "campplus", 120.0)
+        await self.say(uid, ("sound", heard, "yamnet", 80.0), ("asr", spoken, "vosk-small-en", 300.0), voices)
         self.uids["sound"] = uid
         note = "Books by Thursday, I hope. Ask next door about the kite."
         uid = await self.take(note.encode(), us(13, 20), device=None, kind=Kind.TEXT, media_type="text/plain")

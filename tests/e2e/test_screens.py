@@ -338,7 +338,19 @@ def test_a_sound_shows_its_own_levels_and_what_was_said(home: Screens, visit: Vi
     page = visit.go(f"/memory/{home.uids['sound']}")
     expect(page.locator(".wave rect")).to_have_count(110)
     expect(page.locator(".heard")).to_contain_text("Doorbell")
-    expect(page.locator(".heard")).to_contain_text("The books came.")
+    expect(page.locator(".heard li", has_text="The books came.").locator(".who")).to_have_text("S1")
+    expect(page.locator(".heard li", has_text="yours is on the kitchen table").locator(".who")).to_have_text("S2")
+    expect(page.locator(".player")).to_contain_text("2 voices, told apart by how they sound")
+
+
+def test_a_turned_camera_is_told_and_leads_to_the_picture_that_shows_it(home: Screens, visit: Visit) -> None:
+    page = visit.go("/devices")
+    expect(page.locator("#kitchen .card-note")).to_contain_text("Looks another way since 0")
+    page.locator("#kitchen .card-note a").click()
+    page.wait_for_url(f"**/memory/{home.uids['breakfast']}")
+    expect(page.locator("#flaws")).to_contain_text("Turned")
+    page.get_by_role("link", name="The one before").click()
+    expect(page.locator("h1")).to_contain_text("Kitchen")
 
 
 def test_a_memory_that_is_not_there_says_no_more_than_that(visit: Visit) -> None:

@@ -12,7 +12,7 @@ from gateway.health import Budget, Node
 from gateway.recall.answer import Answer, Drop, Understood
 from gateway.recall.day import Where
 from gateway.web.api.search import SearchQuery
-from gateway.web.pages import day_view, health, memory_view, search_view, svg, words
+from gateway.web.pages import day_view, health, search_view, svg, words
 from gateway.web.pages.sessions import browser
 from gateway.web.pages.svg import Marks, Outline, StripLine
 
@@ -209,12 +209,6 @@ def test_health_draws_stages_in_order_and_marks_what_is_slow() -> None:
     assert columns[3].boxes[0].detail == "8/min · 1 m 52 s"
     assert 'class="slow"' in (columns[2].links or "")
     assert health.legend(nodes) == ("38", "8/min", "1 m 52 s")
-
-
-def test_sentences_are_cut_at_pauses() -> None:
-    told = [("The", 0, 200), ("bell", 250, 500), ("rang", 2_000, 2_300)]
-    found = [{"word": word, "start_us": a * 1_000, "end_us": b * 1_000} for word, a, b in told]
-    assert memory_view._sentences(found) == [(0, "The bell"), (2_000_000, "rang")]
 
 
 def test_a_day_of_a_budget_is_drawn_to_scale_and_an_hour_off_is_left_out() -> None:

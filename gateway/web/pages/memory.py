@@ -14,9 +14,10 @@ from gateway.entities import AiUsage, Kind, Memory, Privacy, Viewer
 from gateway.policy import may_change
 from gateway.recall.about import Decision, Sees
 from gateway.web.page import Page, render, viewer_of
-from gateway.web.pages import memory_view, words
-from gateway.web.pages.memory_view import CopyLine, Decided, Spoken, StepLine
+from gateway.web.pages import memory_view, spoken_view, words
+from gateway.web.pages.memory_view import CopyLine, Decided, Flaw, StepLine
 from gateway.web.pages.shell import layout
+from gateway.web.pages.spoken_view import Spoken
 from gateway.web.pages.thumbs import Thumb, media, thumb
 from gateway.web.pages.words import Badge
 from gateway.web.parts import PARTS
@@ -36,7 +37,8 @@ class Sound:
     lines: tuple[Spoken, ...]
     heard: str
     """Who wrote the words down."""
-    """A person corrected its words."""
+    voices: str
+    """How many speak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class MemoryPage:
     width: int
     height: int
     outlines: Markup | None
+    flaws: tuple[Flaw, ...]
     caption: str
     no_caption: str
     caption_badge: Badge
@@ -145,6 +148,7 @@ def page_view(memory: Memory, around: Around, *, zone: str) -> MemoryPage:
         width=capture.width_px or 640,
         height=capture.height_px or 480,
         outlines=memory_view.outlines(memory),
+        flaws=memory_view.flaws(memory),
         caption=memory.caption,
         no_caption="It is folded behind another picture." if memory.duplicate_of_uid else "No caption yet.",
         caption_badge=words.caption_badge(memory.caption_source),
@@ -225,8 +229,9 @@ def _sound(memory: Memory, around: Around, zone: str) -> Sound | None:
         src=media(capture.uid),
         length=words.play_time(capture.duration_us or 0),
         when=f"{words.clock(start, zone, seconds=True)} to {words.clock(end, zone, seconds=True)}",
-        lines=memory_view.spoken(found),
+        lines=spoken_view.spoken(found),
         heard=words.how_heard(found) if found.transcript else "",
+        voices=spoken_view.voices(found),
     )
 
 

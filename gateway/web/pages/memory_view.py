@@ -17,18 +17,17 @@ from gateway.web.pages.words import Badge
 
 SHOWN_FROM = 0.4
 """Boxes that the detector is less sure of are not drawn."""
-_PAUSE_US = 800_000
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """A line of what is heard; it plays from there."""
+class Flaw:
+    """What is wrong with a picture."""
 
-    at: str
-    at_s: float
-    text: str
-    score: str
-    speech: bool
+    badge: Badge
+    says: str
+    href: str
+    """The picture that shows it beside this one; empty: there is none."""
+    shows: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,58 +87,41 @@ def outlines(memory: Memory) -> Markup | None:
     width, height = memory.capture.width_px or 640, memory.capture.height_px or 480
     found: list[Outline] = []
     detected, read = said(memory, "detect"), said(memory, "ocr")
-    for box in _list(detected.data if detected else {}, "boxes"):
-        score = _float(box.get("score"))
+    for box in listed(detected.data if detected else {}, "boxes"):
+        score = number(box.get("score"))
         if score >= SHOWN_FROM:
-            label = f"{str(box.get('label', ''))[:40]} {_likeness(score)}"
+            label = f"{str(box.get('label', ''))[:40]} {likeness(score)}"
             found.append(_outline(box, label, width, height, dashed=False))
-    for box in _list(read.data if read else {}, "lines"):
+    for box in listed(read.data if read else {}, "lines"):
         found.append(_outline(box, str(box.get("text", ""))[:60], width, height, dashed=True))
     return svg.outlines(found, width=width, height=height) if found else None
 
 
 def _outline(box: Json, label: str, width: int, height: int, *, dashed: bool) -> Outline:
-    left, top = _float(box.get("x")) * width, _float(box.get("y")) * height
+    left, top = number(box.get("x")) * width, number(box.get("y")) * height
     return Outline(
         left=max(0.0, left),
         top=max(0.0, top),
-        right=min(float(width), left + _float(box.get("w")) * width),
-        bottom=min(float(height), top + _float(box.get("h")) * height),
+        right=min(float(width), left + number(box.get("w")) * width),
+        bottom=min(float(height), top + number(box.get("h")) * height),
         label=label,
         dashed=dashed,
     )
 
 
-def spoken(memory: Memory) -> tuple[Spoken, ...]:
-    """What is heard, in order: sounds with how sure they are, and sentences cut at pauses."""
-    lines: list[tuple[int, Spoken]] = []
-    heard, told = said(memory, "sound"), said(memory, "asr")
-    for event in _list(heard.data if heard else {}, "events"):
-        at_us = int(_float(event.get("start_us")))
-        lines.append((at_us, _line(at_us, str(event.get("label", ""))[:60], _likeness(_float(event.get("score"))))))
-    corrected = memory.transcript and told is not None and memory.transcript != told.transcript
-    sentences = [] if corrected else _sentences(_list(told.data if told else {}, "words"))
-    for at_us, text in sentences:
-        lines.append((at_us, _line(at_us, f"“{text}”", "")))
-    if memory.transcript and not sentences:
-        lines.append((0, _line(0, f"“{memory.transcript}”", "")))
-    return tuple(line for _, line in sorted(lines, key=lambda each: each[0]))
-
-
-def _line(at_us: int, text: str, score: str) -> Spoken:
-    return Spoken(words.play_time(at_us), at_us / words.SECOND_US, text, score, speech=not score)
-
-
-def _sentences(found: Sequence[Json]) -> list[tuple[int, str]]:
-    out: list[tuple[int, list[str]]] = []
-    end_us = 0
-    for each in found:
-        start_us = int(_float(each.get("start_us")))
-        if not out or start_us - end_us > _PAUSE_US:
-            out.append((start_us, []))
-        out[-1][1].append(str(each.get("word", ""))[:60])
-        end_us = int(_float(each.get("end_us")))
-    return [(at_us, " ".join(text)) for at_us, text in out]
+def flaws(memory: Memory) -> tuple[Flaw, ...]:
+    """What the steps say is wrong with the picture, or with how the camera stands."""
+    found: list[Flaw] = []
+    measured, compared = said(memory, "quality"), said(memory, "dedupe")
+    fault = str(measured.data.get("fault", "")) if measured else ""
+    if fault in words.FLAWS:
+        badge, says = words.FLAWS[fault]
+        found.append(Flaw(badge, says, "", ""))
+    if compared is not None and compared.data.get("camera_turned") is True:
+        badge, says = words.FLAWS["turned"]
+        before = str(compared.data.get("compared_with") or "")[:64]
+        found.append(Flaw(badge, says, f"/memory/{before}" if before else "", "The one before"))
+    return tuple(found)
 
 
 def copies(memory: Memory, found: Sequence[Memory], *, zone: str) -> tuple[CopyLine, ...]:
@@ -261,15 +243,17 @@ def _decided_when(at_us: int, zone: str) -> str:
     return f"{words.short_day(words.local(at_us, zone).date())[4:]}, {words.clock(at_us, zone)}"
 
 
-def _likeness(score: float) -> str:
+def likeness(score: float) -> str:
     """`.88`: without its zero."""
     return f"{score:.2f}".removeprefix("0") if score < 1 else "1.0"
 
 
-def _list(data: Json, key: str) -> list[Json]:
+def listed(data: Json, key: str) -> list[Json]:
+    """The objects of a list in a step's answer; [] where there is none."""
     found = data.get(key)
     return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
 
 
-def _float(value: object) -> float:
+def number(value: object) -> float:
+    """A number of a step's answer; 0 where it is none."""
     return float(value) if isinstance(value, int | float) and value == value else 0.0  # noqa: PLR0124  # NaN

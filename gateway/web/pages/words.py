@@ -196,6 +196,15 @@ def copy_badge(kind: DuplicateKind) -> Badge:
     return Badge("copy", _COPIES[kind])
 
 
+FLAWS = {
+    "dark": (Badge("moon", "Dark", "look"), "There was too little light to see by."),
+    "covered": (Badge("hide", "Covered", "look"), "The camera saw next to nothing: something may be in front of it."),
+    "blurred": (Badge("eye", "Blurred", "look"), "Nothing in it is sharp."),
+    "overexposed": (Badge("warn", "Too bright", "look"), "There was far too much light."),
+    "turned": (Badge("again", "Turned", "look"), "The camera looks another way than before."),
+}
+"""What is wrong with a picture: fault → the word, and what it means."""
+
 _PRIVACY = {
     Privacy.PRIVATE: Badge("lock", "Only me"),
     Privacy.CIRCLE: Badge("home", "Circle"),
