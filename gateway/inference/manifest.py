@@ -173,6 +173,13 @@ class Manifest:
         return tuple(dict.fromkeys(source.place for each in self.files for source in each.sources))
 
     @property
+    def command(self) -> str:
+        """What fetches it; empty for what nobody could check."""
+        if self.unchecked:
+            return ""
+        return f"hearthlog models pull {self.name}{' --mirror FOLDER' if self.only_mirror else ''}"
+
+    @property
     def only_mirror(self) -> bool:
         """Whether a file of it can be had from nobody but a mirror folder."""
         return any(not each.sources for each in self.files)

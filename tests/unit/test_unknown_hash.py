@@ -56,7 +56,8 @@ def test_a_file_that_lies_there_already_is_not_believed(tmp_path: Path) -> None:
 
 
 def test_it_takes_no_part_of_the_memory_of_its_slot(tmp_path: Path) -> None:
-    assert ProcessWorkers(models(tmp_path), Budget())._slots["look"].memory_mb < 4000
+    limits = ProcessWorkers(models(tmp_path), Budget())._slots["look"]._child._limits
+    assert limits.memory_bytes is not None and limits.memory_bytes < 4000 << 20
 
 
 def test_it_has_no_size(tmp_path: Path) -> None:
