@@ -154,8 +154,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             Spool(db, folder, keyring, plan=queue_plan(steps), run=secrets.token_hex(8))
         )
         spool.free_floor_bytes = settings.storage.free_floor_mb * 1_000_000 // 4
-        models = Models(settings.home)
-        limits, board = settings.limits, this_board()
+        limits, board = settings.limits, this_board(tier=settings.models.tier)
+        models = Models(settings.home, board=board)
         budget = InferenceBudget(
             threads=limits.worker_threads, memory_mb=limits.memory_mb, accelerator=limits.accelerator
         )

@@ -76,6 +76,8 @@ class Models:
 
     mirror: str = ""
     """A folder with model files, looked into before any host is asked."""
+    tier: Literal["auto", "pi4", "pi5", "jetson", "x86"] = "auto"
+    """What machine this counts as, where it is not told rightly by what it says of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,9 @@ def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. Raises ConfigError that names the key, the value's fault and what is allowed."""
     home = data_folder(environ)
+    there = next((each for each in (home, *home.parents) if os.path.lexists(each)), home)
+    if there.exists() and not there.is_dir():
+        raise ConfigError("HEARTHLOG_HOME must be a folder, and this is a file", where=str(there))
     path = home / "hearthlog.toml"
     try:
         table = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}

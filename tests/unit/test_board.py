@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
+from gateway.config import Models as ModelSettings
+from gateway.config import load
+from gateway.errors import ConfigError
 from gateway.inference.board import CORE_WATTS, this_board
 from gateway.inference.manifest import TIERS, read_manifests
 
@@ -62,3 +66,15 @@ def test_a_model_fits_by_its_tiers_and_by_the_memory(tmp_path: Path) -> None:
     large = replace(manifests["florence2-base"], tiers=TIERS)
     assert not board.fits(large) and replace(board, memory_mb=4_000).fits(large)
     assert set(CORE_WATTS) == set(TIERS)
+
+
+def test_what_a_person_knows_better_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = root_of(tmp_path, processor=INTEL)
+    assert (
+        this_board(root, "x86_64", tier="pi4").tier == "pi4" and this_board(root, "x86_64", tier="auto").tier == "x86"
+    )
+    monkeypatch.setenv("HEARTHLOG_HOME", str(tmp_path))
+    assert set(get_args(get_type_hints(ModelSettings)["tier"])) == {"auto", *TIERS}
+    monkeypatch.setenv("HEARTHLOG_MODELS_TIER", "pi3")
+    with pytest.raises(ConfigError, match="tier"):
+        load()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.config import zone_name
+from gateway.inference.board import Board, this_board
 from gateway.inference.models import Installed, Models, State
 from gateway.web.page import FIRST_RUN, SIGN_IN, Page, render
 from gateway.web.pages import words
@@ -72,20 +73,21 @@ _FAULTS = {
 }
 
 
-def model_line(each: Installed) -> ModelLine:
+def model_line(each: Installed, board: Board) -> ModelLine:
     """One model in words."""
     manifest = each.manifest
     title, about = _TASKS.get(manifest.task, (words.step_name(manifest.task), ""))
     total = sum(file.bytes for file in manifest.files)
     size = words.size(total) if total else "comes with the box"
-    command = f"hearthlog models pull {manifest.name}"
+    command = manifest.command
     match each.state:
         case State.READY:
             state, tone, icon, command = "Here and checked", "good", "check", ""
         case State.BROKEN:
             state, tone, icon = f"Wrong fingerprint, not used: {each.reason}", "wrong", "warn"
         case _:
-            state, tone, icon = "Not here yet", "quiet", "load"
+            unfit = board.unfit(manifest)
+            state, tone, icon = f"Not here: {unfit}" if unfit else "Not here yet", "quiet", "load"
     return ModelLine(manifest.name, title, about, size, manifest.licence, state, tone, icon, command)
 
 
@@ -99,8 +101,10 @@ async def _show(request: web.Request) -> web.StreamResponse:
         step = STEPS[2] if request.query.get("step") == "3" else STEPS[1]
     models: list[ModelLine] = []
     if step.number == 3:
-        found = await asyncio.to_thread(Models(parts.settings.home).installed)
-        models = [model_line(each) for each in found if each.manifest.files and not each.manifest.optional]
+        board = this_board(tier=parts.settings.models.tier)
+        found = await asyncio.to_thread(Models(parts.settings.home, board=board).installed)
+        plain = [each for each in found if each.manifest.files and not each.manifest.optional]
+        models = [model_line(each, board) for each in plain]
     code = request.query.get("error", "")
     fault_at, fault = _FAULTS.get(code, ("code", "That did not work. Try again.") if code else ("", ""))
     zone = zone_name(parts.settings)
