@@ -81,9 +81,11 @@ class Search:
         if not self._index.catalog.devices:
             await self._db.read(self._index.catalog.refresh)
         asked = parsed(query, viewer, self._index.catalog.devices, zone=self._place.zone, now_us=self._place.clock())
-        if asked.plainer is not None and await self._plainer_is_meant(viewer, asked, asked.plainer):
-            asked = asked.plainer
-        answer = await self._answer(viewer, asked, place)
+        answer: Answer | None = None
+        if asked.plainer is not None:
+            asked, answer = await self._meant(viewer, asked, asked.plainer, whole=place is None)
+        if answer is None or place is not None:
+            answer = await self._answer(viewer, asked, place)
         if not answer.total:
             answer = replace(answer, drop=await self._drops(viewer, asked))
         took_s = time.perf_counter() - began
@@ -127,14 +129,17 @@ class Search:
             lambda c: self._page(c, seen, asked, place, scored or _scored(found, meaning, asked))
         )
 
-    async def _plainer_is_meant(self, viewer: Viewer, asked: Parsed, plainer: Parsed) -> bool:
-        """Whether a word is better not taken for a filter: with it nothing is found, or weak hits alone, and without
-        it something better. The same on every page: it is about the first."""
-        filtered = await self._answer(viewer, _first(asked), None)
+    async def _meant(self, viewer: Viewer, asked: Parsed, plainer: Parsed, *, whole: bool) -> tuple[Parsed, Answer]:
+        """The one that is meant, with its first page; unless `whole` with the first hit alone. A word is better not
+        taken for a filter where with it nothing is found, or weak hits alone, and without it something better. The same
+        on every page: it is about the first."""
+        filtered = await self._answer(viewer, asked if whole else _first(asked), None)
         if filtered.items and not filtered.items[0].weak:
-            return False
-        plain = await self._answer(viewer, _first(plainer), None)
-        return bool(plain.items) and not (filtered.items and plain.items[0].weak)
+            return asked, filtered
+        plain = await self._answer(viewer, plainer if whole else _first(plainer), None)
+        if plain.items and not (filtered.items and plain.items[0].weak):
+            return plainer, plain
+        return asked, filtered
 
     async def _by_large_index(self, found: Candidates, meaning: Meaning) -> Scored | None:
         """Compare with what passed the filters, where doing it here would take too long and the index is sure."""
