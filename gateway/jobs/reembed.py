@@ -20,10 +20,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from gateway import metrics
-from gateway.entities import Annotation, BlobRef, Capture, Cursor, Json, Priority, Provenance, Stored
+from gateway.entities import Annotation, Capture, Cursor, Priority, Stored
 from gateway.errors import HearthlogError, ModelBroken, ModelMissing, NotFound, Rejected, Retryable, Skip, Unreadable
 from gateway.index.indexer import Index
-from gateway.inference.workers import Reply, SlotStatus, Workers
 from gateway.pipeline.runner import MAX_TRIES, House
 from gateway.pipeline.step import Context, Step, fingerprint
 from gateway.store import captures, changes, jobs, spaces, vectors
@@ -46,7 +45,6 @@ _BECAUSE = {
     "no-memory": "It waits: there is no memory for two models.",
     "model-broken": "It waits: the new model is broken.",
 }
-_NO_PARAMS: Json = {}
 
 
 @dataclass(slots=True)
@@ -195,8 +193,8 @@ class Reembed:
         if capture is None:
             return None
         notes = await house.db.read(lambda c: {note.step: note for note in captures.notes(c, capture_id)})
-        coming = _Coming(house.workers, TASKS[name], space)
-        context = Context(house.db, coming, notes, Priority.BACKLOG)
+        coming = {TASKS[name]: space}
+        context = Context(house.db, house.workers, notes, Priority.BACKLOG, spaces=coming)
         skip: Skip | None = None
         note = Annotation()
         began = time.perf_counter()
@@ -214,9 +212,10 @@ class Reembed:
                 return None
             log.warning("memory not read again", extra={"step": name, "capture": capture.uid, "code": error.code})
             skip = Skip(error.what, code=error.code, hint=error.hint)
-        note = replace(note, provenance=coming.provenance(TASKS[name])) if skip else note
+        note = replace(note, provenance=house.workers.provenance(TASKS[name], space=space)) if skip else note
         took_ms = sum(context.spent_ms) or (time.perf_counter() - began) * 1_000
-        stored = self._stored(step, capture, note, skip, (fingerprint(step, coming, notes), took_ms))
+        mark = fingerprint(step, house.workers, notes, spaces=coming)
+        stored = self._stored(step, capture, note, skip, (mark, took_ms))
         return replace(stored, asked=context.asked)
 
     def _stored(
@@ -325,54 +324,3 @@ def _keep(connection: Connection, made: Sequence[tuple[int, Stored]]) -> int:
     """How many were kept: what changed since it was read is read again."""
     there = [(beside, each) for beside, each in made if captures.get(connection, each.capture_id) is not None]
     return sum(spaces.put(connection, each, beside=beside) for beside, each in there)
-
-
-@dataclass(frozen=True, slots=True)
-class _Coming:
-    """The house's workers, as if the model of a space served its task already."""
-
-    workers: Workers
-    task: str
-    space: str
-
-    async def run(
-        self,
-        task: str,
-        blob: BlobRef | None = None,
-        *,
-        params: Json = _NO_PARAMS,
-        priority: Priority = Priority.BACKLOG,
-        space: str = "",
-    ) -> Reply:
-        """As `Workers.run`."""
-        return await self.workers.run(task, blob, params=params, priority=priority, space=space or self._space_of(task))
-
-    def provenance(self, task: str, *, space: str = "") -> Provenance:
-        """As `Workers.provenance`."""
-        return self.workers.provenance(task, space=space or self._space_of(task))
-
-    def order(self, task: str) -> Sequence[str]:
-        return self.workers.order(task)
-
-    def newest(self, task: str) -> str:
-        """As `Workers.newest`."""
-        return self.workers.newest(task)
-
-    def settle(self, task: str, space: str) -> None:
-        """As `Workers.settle`."""
-        self.workers.settle(task, space)
-
-    async def unload(self, task: str) -> None:
-        """As `Workers.unload`."""
-        await self.workers.unload(task)
-
-    def refresh(self) -> None:
-        """As `Workers.refresh`."""
-        self.workers.refresh()
-
-    def status(self) -> list[SlotStatus]:
-        """As `Workers.status`."""
-        return self.workers.status()
-
-    def _space_of(self, task: str) -> str:
-        return self.space if task == self.task else ""

@@ -12,14 +12,15 @@ from gateway.errors import ModelBroken, ModelMissing
 from gateway.inference.workers import Workers
 
 _OWED = "~"
+_NONE: Mapping[str, str] = {}
 
 
-def answering(tasks: Iterable[str], workers: Workers) -> dict[str, str]:
-    """Task → the model that would answer now; empty where none would."""
+def answering(tasks: Iterable[str], workers: Workers, *, spaces: Mapping[str, str] = _NONE) -> dict[str, str]:
+    """Task → the model that would answer now, that of a space where `spaces` has one for it; empty where none would."""
     found = {}
     for task in tasks:
         try:
-            found[task] = workers.provenance(task).name
+            found[task] = workers.provenance(task, space=spaces.get(task, "")).name
         except (ModelMissing, ModelBroken):
             found[task] = ""
     return found

@@ -19,6 +19,7 @@ _ALIKE = 64
 """Candidates for a copy, for each band of the hash."""
 _NEAR = 8
 """Candidates by the copy vector: each is then laid over the picture, which costs."""
+_NONE: Mapping[str, str] = {}
 
 Run: TypeAlias = Callable[["Capture", "Context"], Awaitable[Annotation]]
 
@@ -67,6 +68,8 @@ class Context:
     """What each of them took, waiting not counted."""
     asked: dict[str, str] = field(default_factory=dict)
     """As `Stored.asked`."""
+    spaces: Mapping[str, str] = field(default_factory=dict)
+    """Task → the space of the model that is asked, where it is not the one that serves the task now."""
     shelf: Shelf | None = None
     """Where earlier pictures lie; without it only what was written down of them can be compared."""
 
@@ -84,7 +87,9 @@ class Context:
 
     async def _ask(self, task: str, blob: BlobRef | None, params: Json) -> Json:
         try:
-            reply = await self.workers.run(task, blob, params=params, priority=self.priority)
+            reply = await self.workers.run(
+                task, blob, params=params, priority=self.priority, space=self.spaces.get(task, "")
+            )
         except (ModelMissing, ModelBroken):
             self.asked[task] = ""
             raise
@@ -133,12 +138,12 @@ class Context:
         return next((used for used in self.used if used.model), Provenance())
 
 
-def fingerprint(step: Step, workers: Workers, notes: Mapping[str, Stored]) -> str:
+def fingerprint(step: Step, workers: Workers, notes: Mapping[str, Stored], *, spaces: Mapping[str, str] = _NONE) -> str:
     """What an annotation depends on besides the capture's bytes: the step's version, the models it may ask (with
-    their preprocessing), and the fingerprints of the annotations it was made from.
+    their preprocessing), and the fingerprints of the annotations it was made from. `spaces`: as of a Context.
     """
     parts = [step.name, str(step.version)]
-    parts += [f"{task}:{model or 'none'}" for task, model in answering(step.tasks, workers).items()]
+    parts += [f"{task}:{model or 'none'}" for task, model in answering(step.tasks, workers, spaces=spaces).items()]
     parts += [f"{name}={notes[name].fingerprint}" for name in step.after if name in notes]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 

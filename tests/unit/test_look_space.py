@@ -19,8 +19,8 @@ class _Eyes:
     def __init__(self, extra: Json) -> None:
         self.extra = extra
 
-    async def run(self, task: str, blob: BlobRef | None, *, params: Json, priority: Priority) -> Reply:
-        assert task == "embed-image" and blob is not None
+    async def run(self, task: str, blob: BlobRef | None, *, params: Json, priority: Priority, space: str) -> Reply:
+        assert task == "embed-image" and blob is not None and not space
         return Reply({"vector": bytes(8), "dim": 2, **self.extra}, Provenance("eyes-vision", "r1", "p1"), 1.0)
 
 
