@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
-_WAIT_S = 15
+_WAIT_S = 60
 
 
 class Broker:

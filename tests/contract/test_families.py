@@ -22,7 +22,7 @@ from gateway.inference.families import minilm
 from gateway.inference.family import Options, Request
 from gateway.inference.fetch import pull
 from gateway.inference.models import Models, State
-from gateway.inference.workers import ProcessWorkers, open_workers
+from gateway.inference.workers import Budget, ProcessWorkers, open_workers
 from tests.contract import inference_house as house
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
@@ -49,7 +49,8 @@ async def workers(home: Path, models_mirror: Path) -> AsyncIterator[ProcessWorke
     ):
         (look,) = await pull(models, name, mirror=models_mirror)
         assert look.state is State.READY
-    async with open_workers(models) as real:
+    # Seconds are measured as those of the processor: on a busy machine a deadline says nothing.
+    async with open_workers(models, Budget(default_s=120, ocr_s=120)) as real:
         yield real
 
 

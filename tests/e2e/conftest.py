@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.async_api import expect as async_expect
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.bench.broker import MOSQUITTO
 from tests.bench.broker import Broker as Mosquitto
@@ -16,6 +17,9 @@ from tests.e2e.browser import ARGUMENTS, CHROMIUM, Visit
 from tests.e2e.screens_home import WORDS, Screens
 
 __all__ = ["MOSQUITTO", "Mosquitto"]
+
+for each in (expect, async_expect):
+    each.set_options(timeout=30_000)  # ms; its own five seconds are few on a small box that does other things too
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from gateway.entities import RecordKey
 from gateway.web import broker_files, tls
 from tests.bench.broker import ended, own_lines, started
 
-WAIT_S = 15
+WAIT_S = 60
 OUTSIDE = "127.0.0.2"
 """An address of this machine that is not 127.0.0.1: there the gateway speaks HTTPS, as to the home's network."""
 

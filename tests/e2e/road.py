@@ -25,7 +25,7 @@ from gateway.store.db import Connection, Database
 from gateway.store.keys import Keyring, open_keyring
 
 T = TypeVar("T")
-WAIT_S = 15
+WAIT_S = 60
 BOOT = bytes(range(8))
 
 

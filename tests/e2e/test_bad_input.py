@@ -32,7 +32,7 @@ from tests.bench.frames import frame, record
 from tests.bench.house import House, serving
 from tests.fault.cuts import Disk, why_not
 
-pytestmark = [pytest.mark.slow, pytest.mark.system("mosquitto"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.system("mosquitto"), pytest.mark.timeout(300)]
 
 GOLDEN = Path(__file__).resolve().parents[1] / "fixtures" / "records"
 BROKEN = {

@@ -23,7 +23,7 @@ from PIL import Image
 
 from tests.e2e.conftest import Mosquitto
 
-pytestmark = [pytest.mark.slow, pytest.mark.system("mosquitto"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.system("mosquitto"), pytest.mark.timeout(600)]
 
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware" / "esp32"
 WAIT_S = 120
@@ -275,6 +275,7 @@ def lateness(camera: Camera) -> dict[str, int]:
     return {"count": int(words[2]), **{words[n]: int(words[n + 1]) for n in range(3, len(words), 2)}}
 
 
+@pytest.mark.alone
 def test_live_records_are_never_2_s_late_while_10000_drain(porch: Camera, gateway: Gateway) -> None:
     gateway.start()
     camera = replace(porch, card_mib=160).start("--backlog", "10000", "--quiet", count=100, interval_ms=250)
@@ -286,6 +287,7 @@ def test_live_records_are_never_2_s_late_while_10000_drain(porch: Camera, gatewa
     assert late["worst_ms"] <= 2_000, late
 
 
+@pytest.mark.alone
 def test_50_cameras_a_frame_a_second_each_are_acknowledged_in_half_a_second(porch: Camera, gateway: Gateway) -> None:
     gateway.start()
     fleet = replace(porch, card_mib=8)

@@ -43,7 +43,7 @@ pytestmark = pytest.mark.slow
 HASS = "2025.12.5"
 PARTS = ("home-assistant-frontend==20251203.3", "paho-mqtt==2.1.0")
 """What it would fetch by itself at its first start."""
-WAIT_S = 20.0
+WAIT_S = 60.0
 START_S = 120.0
 PORCH = "homeassistant/device/hearthlog_porch/config"
 

@@ -32,7 +32,7 @@ from tests.e2e.owned import free_port
 
 pytestmark = pytest.mark.slow
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
-WAIT_S = 10
+WAIT_S = 60
 PASSWORDS = {"gateway": "the house's own", "porch": "porch-secret", "attic": "attic-secret"}
 NOT_ALLOWED = 0x87
 

@@ -5,6 +5,7 @@ It lies in `$XDG_CACHE_HOME/hearthlog/trixie` (about 1.5 GB). Making it takes so
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -56,8 +57,11 @@ def debian_13() -> Path:
     if os.geteuid() != 0:
         pytest.skip("this machine's user is not root: no Debian 13 can be made to run in")
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hearthlog/trixie"
-    if not root.exists():
-        _make(root)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with root.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests of two processes want it
+        if not root.exists():
+            _make(root)
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     if CERTIFICATES.exists():
         shutil.copy(CERTIFICATES, root / CERTIFICATES.relative_to("/"))

@@ -27,10 +27,10 @@ from gateway.store import firmware, paired
 from gateway.store.paired import Command
 from tests.e2e.owned import OUTSIDE, OwnedHouse
 
-pytestmark = [pytest.mark.slow, pytest.mark.system("gcc", "make"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.system("gcc", "make"), pytest.mark.timeout(300)]
 
 FIRMWARE = Path(__file__).resolve().parents[3] / "firmware" / "esp32"
-WAIT_S = 30
+WAIT_S = 60
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from gateway.config import MqttSource
 from gateway.errors import Conflict, NotFound, Rejected
 from gateway.releases import read_manifest
 from gateway.store.db import Connection
-from tests.e2e.owned import OUTSIDE, OwnBroker, OwnedHouse, Unit, jpeg_record, of, owned_house
+from tests.e2e.owned import OUTSIDE, WAIT_S, OwnBroker, OwnedHouse, Unit, jpeg_record, of, owned_house
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ async def unit(house: OwnedHouse) -> Unit:
 
 async def heard(client: aiomqtt.Client, what: str) -> tuple[Any, bool]:
     """The next message on `dn/<what>`, and whether it was retained."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_S):
         async for message in client.messages:
             if str(message.topic).endswith(f"/dn/{what}"):
                 return of(message), message.retain
@@ -50,7 +50,7 @@ async def test_a_source_that_the_broker_refuses_keeps_no_other_camera_out(broker
     source = MqttSource(topic="frigate/+/person/snapshot")
     async with owned_house(replace(settings, mqtt=replace(settings.mqtt, source=(source,)))) as house:
         ingest = house.gateway.ingest
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_S):
             while not ingest.refused or ingest.links[1].connected_since_us is None:  # noqa: ASYNC110  another program
                 await asyncio.sleep(0.02)
         assert ingest.refused == (source.topic,)
@@ -233,7 +233,7 @@ async def test_noise_on_every_topic_of_a_camera_changes_nothing(house: OwnedHous
                 noise = draw.randbytes(draw.randrange(200)) if n % 2 else _bent(draw, draw.choice(seeds))
                 await client.publish(f"hearthlog/v1/{device}/up/{voice}", noise, qos=0, retain=n % 7 == 0)
         record = jpeg_record((media / "images" / "burger.jpg").read_bytes())
-        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
             again = group.create_task(_send_again(client, f"hearthlog/v1/{device}/up/rec", record))
             async for message in client.messages:
                 if of(message)["ranges"] == [[1, 1]]:

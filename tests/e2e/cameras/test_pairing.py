@@ -16,7 +16,7 @@ from aiomqtt.exceptions import MqttCodeError, MqttError
 from gateway.decoders import image
 from gateway.ingest.accept import Receipt
 from gateway.pairing import TRIES, WINDOW_S
-from tests.e2e.owned import OUTSIDE, OwnBroker, OwnedHouse, Unit, jpeg_record, of, own_broker, owned_house
+from tests.e2e.owned import OUTSIDE, WAIT_S, OwnBroker, OwnedHouse, Unit, jpeg_record, of, own_broker, owned_house
 
 pytestmark = pytest.mark.slow
 NOT_ALLOWED = 0x87
@@ -40,7 +40,7 @@ async def test_a_paired_camera_sends_a_record_that_becomes_a_memory(house: Owned
         await client.subscribe(f"hearthlog/v1/{device}/dn/#", qos=1)
         picture = (media / "images" / "dog.jpg").read_bytes()
         await client.publish(f"hearthlog/v1/{device}/up/rec", jpeg_record(picture), qos=0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_S):
             async for message in client.messages:
                 if str(message.topic).endswith("/dn/ack"):
                     assert of(message)["ranges"] == [[1, 1]]
