@@ -181,14 +181,18 @@ def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings. Raises ConfigError that names the key, the value's fault and what is allowed."""
+    """Read the settings. Raises ConfigError that names the key, the value's fault and what is allowed; PermissionError
+    in a folder of somebody else.
+    """
     home = data_folder(environ)
     there = next((each for each in (home, *home.parents) if os.path.lexists(each)), home)
-    if there.exists() and not there.is_dir():
+    if os.path.lexists(there) and not os.path.isdir(there):  # a folder that may not be looked at is one
         raise ConfigError("HEARTHLOG_HOME must be a folder, and this is a file", where=str(there))
     path = home / "hearthlog.toml"
     try:
         table = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    except PermissionError:
+        raise  # of whoever may not look at all; it names the file
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read the settings: {error}", where=str(path)) from error
     sections: dict[str, Any] = {}  # Any: TOML values, checked one by one in _section

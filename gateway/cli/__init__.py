@@ -11,7 +11,7 @@ import click
 
 from gateway import __version__
 from gateway.discover import discover
-from gateway.errors import ConfigError, HearthlogError
+from gateway.errors import ConfigError
 
 
 class _Commands(click.Group):
@@ -34,9 +34,14 @@ def root() -> None:
 
 
 def main() -> None:
-    """Run, and turn our own errors into a line and an exit status: 1 failed, 2 wrong usage."""
+    """Run, and turn what went wrong into a line and an exit status: 1 failed, 2 wrong usage."""
     try:
         root(prog_name="hearthlog")
-    except HearthlogError as error:
-        click.echo(f"hearthlog: {error}", err=True)
-        sys.exit(2 if isinstance(error, ConfigError) else 1)
+    except Exception as error:  # the last door: what nobody can explain goes on as it is
+        from gateway.cli.trouble import explained
+
+        told = explained(error)
+        if told is None:
+            raise
+        click.echo(f"hearthlog: {told}", err=True)
+        sys.exit(2 if isinstance(told, ConfigError) else 1)

@@ -105,21 +105,23 @@ class Database:
     def read_here(self, fn: Callable[[Connection], T]) -> T:
         """`read` for threads of our own: on a connection that the calling thread keeps."""
         connection: Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = connect(self.path, read_only=True)
-            self._local.connection = connection
-            self._opened.append(connection)
         try:
+            if connection is None:
+                connection = connect(self.path, read_only=True)
+                self._local.connection = connection
+                self._opened.append(connection)
             return fn(connection)
         except sqlite3.Error as error:
-            raise _explained(error, self.path) from error
+            raise explained(error, self.path) from error
 
     def _write_loop(self) -> None:
         try:
             connection = connect(self.path, read_only=False)
             migrations.apply(connection)
         except BaseException as error:  # noqa: BLE001  whatever stops the writer must reach the one who opens
-            self._failed_to_open.set_exception(error)
+            told = explained(error, self.path) if isinstance(error, sqlite3.Error) else error
+            told.__cause__ = error if told is not error else error.__cause__
+            self._failed_to_open.set_exception(told)
             return
         self._failed_to_open.set_result(None)
         open_ = True
@@ -154,10 +156,10 @@ class Database:
             with contextlib.suppress(sqlite3.Error):  # a disk that fails this too must not end the writer
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-            explained = _explained(error, self.path)
-            log.warning("commit failed", extra={"code": explained.code, "works": len(batch)})
+            told = explained(error, self.path)
+            log.warning("commit failed", extra={"code": told.code, "works": len(batch)})
             for work in batch:
-                work.error = work.error or explained
+                work.error = work.error or told
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._tell, batch, committed and connection.total_changes != rows)
 
@@ -171,7 +173,7 @@ class Database:
                 raise  # SQLite itself gave the transaction up (disk full, I/O error)
             connection.execute("ROLLBACK TO work")
             connection.execute("RELEASE work")
-            work.error = _explained(error, self.path) if isinstance(error, sqlite3.Error) else error
+            work.error = explained(error, self.path) if isinstance(error, sqlite3.Error) else error
             return
         connection.execute("RELEASE work")
 
@@ -209,20 +211,28 @@ def connect(path: Path, *, read_only: bool) -> Connection:
     return connection
 
 
-def _explained(error: sqlite3.Error, path: Path) -> HearthlogError:
+def explained(error: sqlite3.Error, path: Path) -> HearthlogError:
+    """SQLite's errors in the house's words; `path` is the database's."""
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return StorageFull("the disk is full", hint="Make room, or lower storage.keep_gb")
     if code == sqlite3.SQLITE_IOERR:
         return Retryable("the disk reported an error", code="disk-error", hint="Look at the disk")
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-        return Retryable("the data folder cannot be written", code="disk-read-only", hint="Look at the disk")
+        return Retryable(
+            "the data folder cannot be written", code="disk-read-only", hint="hearthlog doctor says what is wrong"
+        )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Retryable("another program holds the database", code="database-busy")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         if not _disk_works(path):
             return Retryable("the disk reported an error", code="disk-error", hint="Look at the disk")
-        return HearthlogError("the database is damaged", code="database-damaged", hint="Restore a backup")
+        return HearthlogError(
+            "the database is damaged",
+            code="database-damaged",
+            where=str(path),
+            hint="Nothing was changed. hearthlog doctor says what can be done",
+        )
     return HearthlogError(f"the database refused: {error}", code="database")
 
 

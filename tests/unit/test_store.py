@@ -122,9 +122,10 @@ async def test_a_commit_that_fails_wakes_nobody(house: SmallHouse) -> None:
 
 async def test_what_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "hearthlog.db").write_bytes(b"not a database at all" * 400)
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(HearthlogError, match="the database is damaged") as caught:
         async with Database(tmp_path / "hearthlog.db"):
             pass
+    assert caught.value.code == "database-damaged"
 
 
 def test_a_second_program_is_told_who_holds_the_folder(tmp_path: Path) -> None:
