@@ -186,8 +186,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """
     home = data_folder(environ)
     there = next((each for each in (home, *home.parents) if os.path.lexists(each)), home)
-    if os.path.lexists(there) and not os.path.isdir(there):  # a folder that may not be looked at is one
-        raise ConfigError("HEARTHLOG_HOME must be a folder, and this is a file", where=str(there))
+    if os.path.lexists(there) and not there.is_dir():
+        raise ConfigError("HEARTHLOG_HOME must be a folder, and this is none", where=str(there))
     path = home / "hearthlog.toml"
     try:
         table = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
