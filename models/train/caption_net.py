@@ -21,9 +21,9 @@ class Eyes(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = _conv(3, 32, 7, stride=4)
-        self.down1 = _conv(32, 80, 3, stride=2)
-        self.block1 = _Block(80)
-        self.down2 = _conv(80, FEATURES, 3, stride=2)
+        self.down1 = _conv(32, FEATURES // 2, 3, stride=2)
+        self.block1 = _Block(FEATURES // 2)
+        self.down2 = _conv(FEATURES // 2, FEATURES, 3, stride=2)
         self.block2 = _Block(FEATURES)
         self.to_width = nn.Conv2d(FEATURES, WIDTH, 1)
         self.places = nn.Parameter(torch.randn(1, PLACES, WIDTH) * 0.02)
