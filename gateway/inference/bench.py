@@ -148,6 +148,7 @@ async def _empty_worker(threads: int) -> _Empty:
         "options": {},
         "accelerator": "cpu",
         "kept": "",
+        "graphs": {},
     }
     async with Child(argv, name="empty", env=env, limits=Limits(network=False)) as child:
         began_s = time.perf_counter()

@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from gateway.inference.contract import Graph
+
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
@@ -73,6 +75,8 @@ class How:
     """Where optimised forms of graphs are kept; None: nowhere."""
     hashes: Mapping[Path, str] = field(default_factory=dict)
     """SHA-256 of files that were checked just now; the form of another file is not kept."""
+    graphs: Mapping[Path, Graph] = field(default_factory=dict)
+    """What graphs must take and give; nothing is asked of the others."""
 
 
 @dataclass(frozen=True, slots=True)

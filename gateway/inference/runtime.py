@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.errors import ModelBroken
+from gateway.inference.contract import of_lite, of_onnx
 from gateway.inference.graphs import graph_of
 from gateway.inference.providers import (
     CPU,
@@ -50,6 +51,9 @@ class OnnxModel:
         """What the graph takes, by name."""
         self.outputs = tuple(each.name for each in self._session.get_outputs())
         """Their names, in the graph's order."""
+        described = how_to_load().graphs.get(path)
+        if described is not None:
+            described.refuse_another(of_onnx(self._session.get_inputs()), of_onnx(self._session.get_outputs()))
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         """Outputs in the graph's order."""
@@ -140,8 +144,12 @@ class LiteModel:
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
             raise ModelBroken(f"{path.name} cannot be loaded", hint="hearthlog models verify") from error
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        output = self._interpreter.get_output_details()[0]
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        described = how_to_load().graphs.get(path)
+        if described is not None:
+            described.refuse_another(of_lite(inputs), of_lite(outputs))
+        self._input = inputs[0]["index"]
+        output = outputs[0]
         self._output = output["index"]
         self._scale = Scale(*output["quantization"])
 

@@ -1,8 +1,8 @@
 """A worker process: `python -m gateway.inference.worker`. Loads a family when it is first asked for and keeps it.
 
-A request is `{model: {key, family, files: {name: [path, sha256]}, threads, options, accelerator, kept},
-blob: map | null, params}`; its reply is the family's answer under `data`, and under `runs_on` [provider, why not a
-better one].
+A request is `{model: {key, family, files: {name: [path, sha256]}, threads, options, accelerator, kept,
+graphs: {name: [inputs, outputs]}}, blob: map | null, params}`; its reply is the family's answer under `data`, and under
+`runs_on` [provider, why not a better one].
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from gateway.child import serve
 from gateway.entities import BlobRef, Json
 from gateway.errors import ModelBroken
+from gateway.inference.contract import Graph
 from gateway.inference.family import Family, Options, Request, Runner
 from gateway.inference.models import file_sha256
 from gateway.inference.providers import CPU, How, RunsOn, loading
@@ -74,10 +75,15 @@ def _load(model: Json) -> tuple[Runner, RunsOn]:
         if actual != sha256:
             raise ModelBroken(f"{name} is not the file that the manifest names", hint="hearthlog models verify")
         hashes[files[name]] = actual
-    how = How(accelerator=str(model["accelerator"]), kept=Path(model["kept"]), hashes=hashes)
-    with loading(how) as graphs:
+    graphs = {
+        files[name]: Graph(name, tuple(inputs), tuple(outputs))
+        for name, (inputs, outputs) in model["graphs"].items()
+        if name in files
+    }
+    how = How(accelerator=str(model["accelerator"]), kept=Path(model["kept"]), hashes=hashes, graphs=graphs)
+    with loading(how) as loaded:
         runner = family_of(model["family"]).load(files, Options(threads=int(model["threads"]), table=model["options"]))
-    return runner, max(graphs, key=lambda each: (each.provider == CPU, bool(each.instead)), default=RunsOn())
+    return runner, max(loaded, key=lambda each: (each.provider == CPU, bool(each.instead)), default=RunsOn())
 
 
 if __name__ == "__main__":

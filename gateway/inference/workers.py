@@ -262,6 +262,7 @@ class ProcessWorkers:
             "options": dict(manifest.options),
             "accelerator": self._budget.accelerator if self._may_accelerate(key) else "cpu",
             "kept": str(self._models.folder / KEPT),
+            "graphs": {each.file: [list(each.inputs), list(each.outputs)] for each in manifest.graphs},
         }
         request = {"model": told, "blob": None if blob is None else blob_to_map(blob), "params": dict(params)}
         return Ask(task, key, manifest.ram_mb + (MOST_MB if self._may_accelerate(key) else 0), request)

@@ -11,7 +11,8 @@ from gateway.entities import Json
 from gateway.errors import ModelBroken
 from gateway.inference.contract import Graph, Tensor, of_lite, of_onnx, tensor_of
 from gateway.inference.manifest import Manifest, read_manifests
-from gateway.inference.models import Models
+from gateway.inference.models import Models, file_sha256
+from gateway.inference.worker import Worker
 
 TINY = Path(__file__).resolve().parent.parent / "fixtures/tiny"
 SMALL = {
@@ -101,6 +102,45 @@ def fit(path: Path) -> Iterator[str]:
         except ModelBroken:
             continue
         yield graph.file
+
+
+def asked(manifest: Manifest, path: Path) -> Json:
+    """A request for a worker to load `path` as the first file of `manifest`."""
+    name = manifest.graphs[0].file
+    files = {each.name: [str(path), file_sha256(path)] for each in manifest.files} | {
+        name: [str(path), file_sha256(path)]
+    }
+    return {
+        "model": {
+            "key": path.name,
+            "family": manifest.family,
+            "files": files,
+            "threads": 1,
+            "options": dict(manifest.options),
+            "accelerator": "cpu",
+            "kept": str(path.parent / "nowhere"),
+            "graphs": {each.file: [list(each.inputs), list(each.outputs)] for each in manifest.graphs},
+        },
+        "blob": None,
+        "params": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "file", "why"),
+    [
+        ("silero-vad", "yolox_nano.onnx", "silero_vad.onnx is another graph than its manifest describes"),
+        ("mobilenet-v2", "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite", "MobilenetV2/Predictions/Softmax"),
+    ],
+)
+def test_a_worker_runs_no_graph_but_the_one_that_is_described(
+    model: str, file: str, why: str, models_mirror: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / file
+    path.write_bytes((models_mirror / file).read_bytes())
+    with pytest.raises(ModelBroken) as refused:
+        Worker().handle(asked(MANIFESTS[model], path))
+    assert why in str(refused.value)
 
 
 GRAPH = Graph("eyes.onnx", ("x float32[n, 3]", "past.*.key float32[n, said]", "mask? bool[n]"), ("y float32[n, 7]",))
