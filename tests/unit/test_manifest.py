@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from gateway.discover import discover
 from gateway.errors import ConfigError
 from gateway.inference.build import RECIPES
+from gateway.inference.contract import Graph
 from gateway.inference.family import Family
-from gateway.inference.manifest import read_manifest, read_manifests
+from gateway.inference.manifest import Manifest, ModelFile, Source, manifests_folder, read_manifest, read_manifests
 
 GOOD = """
 name = "eyes"
@@ -111,3 +113,11 @@ def test_every_source_of_ours_is_pinned() -> None:
                 if "githubusercontent" in source.url:
                     assert any(len(part) == 40 for part in source.url.split("/")), file.name
                 assert not source.wheel or "==" in source.wheel
+
+
+def test_the_page_about_manifests_names_every_key() -> None:
+    page = (manifests_folder() / "README.md").read_text(encoding="utf-8")
+    for kind in (Manifest, ModelFile, Source, Graph):
+        for each in fields(kind):
+            told = f"`{each.name}`" in page or f"[{each.name}]" in page or f"\n{each.name} = " in page
+            assert told or f"`{each.name} = " in page, each.name
