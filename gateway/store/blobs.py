@@ -9,6 +9,7 @@ one fsync makes all their names durable.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import hmac
@@ -95,17 +96,27 @@ class BlobFolder:
         shard = f"{secrets.randbelow(FOLDERS):02x}"
         drawn = secrets.token_bytes(_DRAWN_BYTES * len(bodies))
         found: list[Sealed | Retryable] = []
-        for n, body in enumerate(bodies):
-            own = drawn[n * _DRAWN_BYTES : (n + 1) * _DRAWN_BYTES]
-            key, nonce, tail = own[:KEY_BYTES], own[KEY_BYTES:-4], own[-4:].hex()
-            digest = hmac.digest(body.owner_key, body.sha256, "sha256").hex()
-            sealed = Sealed(name=f"{shard}/{digest[:40]}-{tail}", key=key, body_bytes=len(body.data))
-            try:
-                self._write(self._part(sealed), body.data, key, nonce)
-                found.append(sealed)
-            except OSError as error:
-                self._discard(self._part(sealed))
-                found.append(_explained(error))
+        with contextlib.ExitStack() as closing:
+            opened: dict[int, int] = {}
+            for n, body in enumerate(bodies):
+                own = drawn[n * _DRAWN_BYTES : (n + 1) * _DRAWN_BYTES]
+                key, nonce, tail = own[:KEY_BYTES], own[KEY_BYTES:-4], own[-4:].hex()
+                digest = hmac.digest(body.owner_key, body.sha256, "sha256").hex()
+                sealed = Sealed(name=f"{shard}/{digest[:40]}-{tail}", key=key, body_bytes=len(body.data))
+                try:
+                    opened[n] = os.open(self._part(sealed), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                    closing.callback(os.close, opened[n])
+                    _write(opened[n], body.data, key, nonce)
+                    found.append(sealed)
+                except OSError as error:
+                    self._discard(self._part(sealed))
+                    found.append(_explained(error))
+            for n, sealed in [(n, each) for n, each in enumerate(found) if isinstance(each, Sealed)]:
+                try:
+                    os.fsync(opened[n])
+                except OSError as error:
+                    self._discard(self._part(sealed))
+                    found[n] = _explained(error)
         written = [each for each in found if isinstance(each, Sealed)]
         try:
             self._name(shard, written)
@@ -135,27 +146,26 @@ class BlobFolder:
         sync_folder(self.root / shard)
 
     @staticmethod
-    def _write(part: str, plain: bytes, key: bytes, nonce: bytes) -> None:
-        header = _HEADER.pack(_MAGIC, 1, 1, 0, nonce, len(plain))
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            sealed = AESGCM(key).encrypt(nonce, plain, header)
-            written = os.writev(descriptor, (header, sealed))
-            if written < len(header) + len(sealed):  # a full disk takes a part; asking for the rest tells why
-                rest = memoryview(header + sealed)[written:]
-                while rest:
-                    rest = rest[os.write(descriptor, rest) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    @staticmethod
     def _discard(*paths: str) -> None:
         for path in paths:
             try:
                 Path(path).unlink(missing_ok=True)
             except OSError:
                 continue  # a disk that refuses to write may refuse this too; clear_parts comes at the next start
+
+
+def _write(descriptor: int, plain: bytes, key: bytes, nonce: bytes) -> None:
+    """Seal into a new file, and have its way to the disk begun: files that come together share the disk's time, and one
+    commit of its journal, before the first of them is waited for. Only fsync says that it is there.
+    """
+    header = _HEADER.pack(_MAGIC, 1, 1, 0, nonce, len(plain))
+    sealed = AESGCM(key).encrypt(nonce, plain, header)
+    written = os.writev(descriptor, (header, sealed))
+    if written < len(header) + len(sealed):  # a full disk takes a part; asking for the rest tells why
+        rest = memoryview(header + sealed)[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)  # Linux: write back now what is dirty, and do not wait
 
 
 def read_blob(ref: BlobRef) -> bytes:

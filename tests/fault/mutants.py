@@ -31,10 +31,10 @@ def _no_file_fsync() -> None:
     """Rows on the disk whose files are not."""
 
     class Os:
-        """The os module, but fsync does nothing."""
+        """The os module, but nothing is sent to the disk."""
 
         def __getattr__(self, name: str) -> Any:  # Any: whatever os has by that name
-            return (lambda _: None) if name == "fsync" else getattr(_real_os, name)
+            return (lambda *_: None) if name in ("fsync", "posix_fadvise") else getattr(_real_os, name)
 
     _real_os = os
     setattr(blobs, "os", Os())  # noqa: B010  a module's own import, replaced: plain assignment is none of its exports
