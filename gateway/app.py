@@ -13,7 +13,7 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.accounts import Accounts
@@ -29,10 +29,12 @@ from gateway.inference.models import Models
 from gateway.inference.workers import Budget as InferenceBudget
 from gateway.inference.workers import Workers, open_workers
 from gateway.ingest.accept import Gate, GateSettings
-from gateway.ingest.broker import parse_address
+from gateway.ingest.broker import Address, parse_address
 from gateway.ingest.clock import synchronised
 from gateway.ingest.dating import Dating
+from gateway.ingest.lane import Link
 from gateway.ingest.mqtt import MqttIngest, Times, accepts_unknown
+from gateway.ingest.reach import advice, place_of
 from gateway.jobs.bin import Bin
 from gateway.jobs.health import Watch, Watched
 from gateway.jobs.heat import Heat
@@ -168,6 +170,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         if not accepts_unknown(settings.mqtt, parse_address(settings.mqtt), paired=True):
             cameras.when_first = gate.refuse_unknown
         times = Times(now_us=now_us, synchronised=lambda: synchronised(settings.clock.trust))
+        broker = parse_address(settings.mqtt)
         ingest = MqttIngest(gate, db, settings.mqtt, times=times)
         retention = Retention(db, folder, settings.home, settings.storage, now_us, times.synchronised)
         index = await stack.enter_async_context(Index(db, folder=settings.home / "index" / "chroma"))
@@ -190,7 +193,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             memory_mb=settings.limits.memory_mb,
             heat=_heat(settings, board),
             now_us=now_us,
-            parts=lambda: [*_parts(ingest, index, cameras, troubles), *_new_models(reembed)],
+            parts=lambda: [*_parts(ingest, broker, index, cameras, troubles), *_new_models(reembed)],
             next_to_go=lambda: _next_to_go(retention),
         )
         watch = Watch(watched)
@@ -300,7 +303,20 @@ async def _next_to_go(retention: Retention) -> str:
     return (await retention.preview()).sentence()
 
 
-def _parts(ingest: MqttIngest, index: Index, cameras: Cameras, troubles: dict[str, str]) -> list[Part]:
+def _broker(links: Sequence[Link], broker: Address) -> list[Part]:
+    """Of each lane how it is; of a broker that is away one line, with what helps."""
+    down = [link for link in links if link.connected_since_us is None]
+    why = next((f": {link.last_error.rstrip('.')}" for link in down if link.last_error), "")
+    away = f"The broker at {place_of(broker)} cannot be reached{why}. {advice(broker)}."
+    if len(down) == len(links):
+        return [Part("Broker", "look", away)]
+    return [
+        Part(f"Broker, {link.lane} lane", *(("look", away) if link in down else ("good", "Connected.")))
+        for link in links
+    ]
+
+
+def _parts(ingest: MqttIngest, broker: Address, index: Index, cameras: Cameras, troubles: dict[str, str]) -> list[Part]:
     found = []
     if cameras.any_paired and cameras.desk.control not in ("ready", "off"):
         found.append(Part("Cameras' credentials", "look", f"{cameras.hint}."))
@@ -310,12 +326,7 @@ def _parts(ingest: MqttIngest, index: Index, cameras: Cameras, troubles: dict[st
     if ingest.refused:
         topics = ", ".join(ingest.refused)
         found.append(Part("Broker, plain lane", "look", f"The broker does not let it hear {topics}."))
-    for link in ingest.links:
-        if link.connected_since_us is not None:
-            found.append(Part(f"Broker, {link.lane} lane", "good", "Connected."))
-        else:
-            why = f": {link.last_error}" if link.last_error else ""
-            found.append(Part(f"Broker, {link.lane} lane", "look", f"The broker cannot be reached{why}."))
+    found += _broker(ingest.links, broker)
     rebuilding = index.rebuilding
     if rebuilding is None:
         found.append(Part("Search", "good", "Complete."))

@@ -88,7 +88,7 @@ def call(home: Path, request: Request) -> Json | None:
     from http.client import HTTPException
     from urllib.parse import quote, urlencode
 
-    from gateway.store.home import SOCKET
+    from gateway.store.home import SOCKET, explained
 
     connection = _unix_connection(home / SOCKET)
     query = "?" + urlencode(request.query, doseq=True) if request.query else ""
@@ -104,6 +104,8 @@ def call(home: Path, request: Request) -> Json | None:
             connection.connect()
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             return None
+        except PermissionError as error:
+            raise explained(error, home) from error
         if request.file is not None:
             body = request.file
             headers["Content-Type"] = "application/octet-stream"

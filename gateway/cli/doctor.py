@@ -4,31 +4,54 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.client import Request, ask
+from gateway.cli.client import Request, call
+from gateway.errors import ConfigError, HearthlogError
+
+if TYPE_CHECKING:
+    from gateway.cli.checkup import Line
+    from gateway.entities import Json
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
-    """Look the house over and say what needs a hand. Exit status 1 when something does."""
-    found = ask(Request("GET", "/health"))
-    wrong = [part for part in found["parts"] if part["state"] == "look"]
-    over = [budget for budget in found["budgets"] if budget["over"]]
+    """Look the house over: what is wrong, and what to do about it. Nothing is changed.
+
+    Looks at the gateway, the broker, disk, keys, models, clock and certificate, whether or not a gateway runs. Exit
+    status 1 when something is wrong.
+    """
+    lines = _lines()
+    wrong = [each for each in lines if not each.ok]
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(json.dumps({"ok": not wrong, "lines": [asdict(each) for each in lines]}, ensure_ascii=False))
     else:
-        click.echo(found["sentence"])
-        for part in found["parts"]:
-            click.echo(f"  {part['state']:<5} {part['name']}: {part['detail']}")
-        for budget in found["budgets"]:
-            mark = "look" if budget["over"] else "good"
-            click.echo(f"  {mark:<5} {budget['label']}: {budget['used']} of {budget['limit']} {budget['unit']}")
-        for aside in found["set_aside"][:10]:
-            click.echo(f"  look  set aside, {aside['what']}: {aside['reason']}. {aside['hint']}")
-    sys.exit(1 if wrong or over or found["set_aside"] else 0)
+        for each in lines:
+            click.echo(f"{'ok' if each.ok else 'WRONG':<5}  {each.name}: {each.detail}")
+            if each.hint:
+                click.echo(f"       → {each.hint}")
+        click.echo(f"{len(wrong)} of {len(lines)} need a hand." if wrong else "All is well.")
+    sys.exit(1 if wrong else 0)
+
+
+def _lines() -> list[Line]:
+    from gateway.cli.checkup import Line, look
+    from gateway.config import load
+
+    try:
+        settings = load()
+    except ConfigError as error:  # nothing else can be looked at without them
+        return [Line("Settings", False, f"{error.what}{f' ({error.where})' if error.where else ''}.", error.hint)]
+    health: Json | HearthlogError | None
+    try:
+        health = call(settings.home, Request("GET", "/health"))
+    except HearthlogError as error:
+        health = error
+    return [Line("Settings", True, "Understood."), *look(settings, health)]
 
 
 COMMAND = doctor

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from gateway.config import Mqtt
 from gateway.errors import ConfigError
+from gateway.ingest.broker import Address
 
 PORT = 8883
 
@@ -43,6 +44,19 @@ def reach_of(settings: Mqtt, place: str) -> Reach:
         return Reach(host, PORT, tls=True)
     tls = url.scheme == "mqtts"
     return Reach(url.hostname, port or (PORT if tls else 1883), tls)
+
+
+def place_of(address: Address) -> str:
+    """`host:port` of the gateway's own broker, for people."""
+    return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
+
+
+def advice(address: Address) -> str:
+    """What helps when the gateway's own broker does not answer, or says no."""
+    if address.loopback:
+        return "sudo systemctl status mosquitto; its address and password here: mqtt.url and mqtt.password_file"
+    ours = "its address and password here: mqtt.url and mqtt.password_file"
+    return f"Does it run, and does a firewall let {address.port} through? And {ours}"
 
 
 def _is_loopback(host: str) -> bool:

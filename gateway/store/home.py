@@ -48,6 +48,18 @@ def hold(home: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def held(home: Path) -> bool:
+    """Whether another program holds the data folder now. Raises OSError where nobody can tell."""
+    descriptor = os.open(home / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def explained(error: OSError, path: Path) -> HearthlogError:
     """What a file system refuses, in the house's words: what happened, where, and what helps."""
     code, what, hint = _SAID.get(error.errno or 0, ("disk-error", f"the disk refused: {error.strerror}", _LOOK))
