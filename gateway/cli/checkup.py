@@ -25,7 +25,6 @@ from gateway.config import Settings, zone_name
 from gateway.entities import Json
 from gateway.errors import HearthlogError
 from gateway.inference.board import this_board
-from gateway.inference.board import this_board
 from gateway.inference.models import Models, State
 from gateway.ingest.broker import Refused, Session, connect, parse_address
 from gateway.ingest.clock import synchronised
