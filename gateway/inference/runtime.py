@@ -139,7 +139,7 @@ class LiteModel:
         from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  (heavy)
 
         try:
-            # Given its path it maps the file: what is written over it later would be answered with.
+            # Given its path it maps the file, and one that is cut short later ends the process with SIGBUS.
             self._interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
