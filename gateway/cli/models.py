@@ -115,7 +115,8 @@ def verify(what: str, as_json: bool) -> None:
     from gateway.inference.models import State
 
     found = _models(load())
-    looks = [found.verify(manifest.name) for manifest in found.chosen(what)]
+    with click.progressbar(found.chosen(what), file=sys.stderr, hidden=not sys.stderr.isatty()) as chosen:
+        looks = [found.verify(manifest.name) for manifest in chosen]
     found.announce()
     _print(looks, found.board, as_json)
     sys.exit(1 if any(each.state is State.BROKEN for each in looks) else 0)
