@@ -1,6 +1,7 @@
 """What the way in could reach at most: the least that is durable, sealed and acknowledged, with the same libraries.
 
-aiomqtt receives, one thread hashes, seals, writes, syncs and renames the files of a handful, and commits their names.
+aiomqtt receives, by the gateway's own reading of packets; one thread hashes, seals, writes, syncs and renames the files
+of a handful, as the gateway does, and commits their names.
 Nothing is checked, dated, queued or told to anybody. It shares both cores with the broker and the cameras, as the
 gateway does, and as the two bare loops do not.
 """
@@ -23,7 +24,8 @@ from typing import TypeAlias
 
 import aiomqtt
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from paho.mqtt.client import MQTTMessage
+
+from gateway.ingest.packets import Packets, Published
 
 _NAME = struct.Struct("<8sQ")
 _HANDFUL = 32
@@ -45,16 +47,21 @@ class _Keeper:
 
     def keep(self, handful: Sequence[_Record]) -> None:
         rows = []
+        opened = []
         for _, data in handful:
             body = memoryview(data)[48:-36]
             digest, drawn = hashlib.sha256(body).digest(), secrets.token_bytes(60)
             name = digest.hex()[:24] + drawn[44:].hex()
             descriptor = os.open(self._parts / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             os.write(descriptor, AESGCM(drawn[:32]).encrypt(drawn[32:44], body, None))
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            opened.append(descriptor)
+            rows.append((name, digest))
+        for descriptor in opened:
             os.fsync(descriptor)
             os.close(descriptor)
+        for name, _ in rows:
             (self._parts / name).rename(self._files / name)
-            rows.append((name, digest))
         os.fsync(self._folder)
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.executemany("INSERT INTO file(name, hash) VALUES (?,?)", rows)
@@ -66,14 +73,14 @@ async def _run(port: int, credit: int, folder: Path) -> None:
     came: asyncio.Queue[_Record] = asyncio.Queue()
     options = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 
-    def take(_: object, __: object, message: MQTTMessage) -> None:
+    def heard(message: Published) -> None:
         came.put_nowait((message.topic, message.payload))
 
     with ThreadPoolExecutor(1) as thread:
         async with aiomqtt.Client(
             "127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5, socket_options=options
         ) as client:
-            client._client.on_message = take
+            Packets(client._client, heard, modern=True)
             await client.subscribe("hearthlog/v1/+/up/rec", qos=0)
             await client.publish("hearthlog/v1/gateway/status", b'{"state":"online"}', qos=1, retain=True)
             print("ready", flush=True)
