@@ -14,7 +14,7 @@ import contextlib
 import threading
 from pathlib import Path
 
-from gateway import app
+from gateway import app, footprint
 from gateway.config import Settings, load
 from gateway.pipeline.plan import find_steps
 from gateway.pipeline.step import Step
@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--mutant", default="")
     parser.add_argument("--profile", type=Path)
     given = parser.parse_args()
+    footprint.keep_small()  # as `hearthlog serve`
     if given.steps == "cheap":
         setattr(app, "find_steps", _cheap)  # noqa: B010  what the module imported, replaced
     if given.mutant:
