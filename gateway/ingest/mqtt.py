@@ -42,10 +42,10 @@ RECORD_MESSAGE_BYTES = 2 << 20
 """Twice the limit of a record, so that one a little too big can still be refused by name."""
 PLAIN_MESSAGE_BYTES = 40 << 20
 """Times `receive_maximum` it is what the broker may put into memory here at once."""
-AT_ONCE = 32
+AT_ONCE = 16
 """Records of one handful: checked in one go, sealed in one go, committed together."""
-HANDFULS = 2
-"""Handfuls in work at the same time: one is checked while the other waits for the disk."""
+HANDFULS = 4
+"""Handfuls in work at the same time: one is checked while others wait for the disk, for their commit, for cameras."""
 HELD_BYTES = 64 << 20
 """Of records that wait or are worked on; what comes beyond is dropped and sent again by its device."""
 OVER_CREDIT = 4
