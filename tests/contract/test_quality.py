@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from gateway.inference.models import Models, State
 from gateway.inference.pictures import Picture
 from gateway.inference.runtime import OnnxModel
 from gateway.pipeline.steps.quality import fault_of
-from tests.contract.inference_house import sealed
+from tests.contract.inference_house import picture, sealed
 
 MANIFEST = read_manifests()["quality"]
 WEIGHTS = manifests_folder() / "quality.onnx"
@@ -64,12 +63,11 @@ def test_each_fault_is_told(frames: list[Image.Image]) -> None:
         assert fault(Image.fromarray(np.clip(full, 0, 255).astype(np.uint8))) == "overexposed"
 
 
-def test_it_answers_through_the_task_with_shares(tmp_path: Path, frames: list[Image.Image]) -> None:
-    out = io.BytesIO()
-    frames[0].save(out, "JPEG")
-    seen = pixels.load({WEIGHTS.name: WEIGHTS}, Options(1, {}))(Request(sealed(tmp_path, out.getvalue()), {}))
+def test_it_answers_through_the_task_with_shares(tmp_path: Path) -> None:
+    blob = sealed(tmp_path, picture())
+    seen = pixels.load({WEIGHTS.name: WEIGHTS}, Options(1, {}))(Request(blob, {}))
     assert set(seen["faults"]) == set(FAULTS[1:]) and 0 <= sum(seen["faults"].values()) <= 1.0001
-    assert "faults" not in pixels.load({}, Options(1, {}))(Request(sealed(tmp_path, out.getvalue()), {}))
+    assert "faults" not in pixels.load({}, Options(1, {}))(Request(blob, {}))
 
 
 def test_a_tiny_picture_is_not_judged() -> None:
@@ -84,7 +82,7 @@ def test_numbers_are_finite_whatever_the_picture() -> None:
             assert numbers.shape == (COUNT,) and np.isfinite(numbers).all()
 
 
-def test_a_network_of_another_shape_is_broken(frames: list[Image.Image]) -> None:
+def test_a_network_of_another_shape_is_broken() -> None:
     class Wrong:
         inputs = ("numbers",)
 
