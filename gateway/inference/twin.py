@@ -186,7 +186,7 @@ def _face(chance: random.Random) -> Json:
 
 
 def _copy_vector(chance: random.Random) -> Json:
-    return _vector(chance, 64)
+    return _vector(chance, 128)
 
 
 def _overlap(_: random.Random) -> Json:

@@ -1,7 +1,8 @@
-"""Vectors by which copies are found: one a picture that stands by itself. They serve no search and are in no index.
+"""Vectors by which copies are found, of each picture that stands by itself. They serve no search and are in no index.
 
-A byte a number: they name a handful of candidates, and what names a copy is the pixels. A vector has two halves (a
-picture in its colours, and in even light), and two pictures are as near as the nearer pair of halves.
+A byte a number: they name a handful of candidates, and what names a copy is the pixels. A picture has one vector for
+each of its views (the whole, and what it shows where it is a screenshot), one behind the other in its row. A vector has
+two halves (in its colours, and in even light), and two pictures are as near as the nearest pair of halves.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from gateway.store.db import Connection
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
+DIM = 128
+"""Numbers of a view."""
 _AT_ONCE = 4_096
 """Rows that are held at a time."""
+_VIEWS = 2
+"""At most."""
 EARLIER = "c.id < ?"
-BROUGHT_LATER = "c.id > ? AND c.device IS NULL"
-"""A camera's frames are compared with those of their camera."""
+BROUGHT_LATER = "c.id > ? AND +c.device IS NULL"
+"""A camera's frames are compared with those of their camera. Plus: there are few later ones, and many of no camera."""
 _NEAR = (
     "SELECT v.capture, v.vector FROM copy_vector AS v JOIN capture AS c ON c.id = v.capture"
-    " WHERE {when} AND v.space = ? AND c.owner = ? AND c.deleted_at_us IS NULL"
+    f" WHERE {{when}} AND v.space = ? AND length(v.vector) % {DIM} = 0 AND c.owner = ? AND c.deleted_at_us IS NULL"
     " AND c.id NOT IN (SELECT value FROM json_each(?)) ORDER BY v.capture"
 )
 
@@ -40,23 +45,24 @@ def near(
     """
     apart = json.dumps(sorted(duplicates.apart_from(connection, capture.id)))
     chosen = (capture.id, wanted.space, capture.owner, apart)
-    one = _bytes_of(wanted.vector)
-    found: list[tuple[float, int]] = []
+    views = _numbers([_bytes_of(wanted.vector)])
+    found: dict[int, float] = {}
     cursor = connection.execute(_NEAR.format(when=BROUGHT_LATER if brought_later else EARLIER), chosen)
     while rows := cursor.fetchmany(_AT_ONCE):
-        kept = [row for row in rows if len(row["vector"]) == len(one)]
-        if kept:
-            alike = nearness(_numbers([one])[0], _numbers([row["vector"] for row in kept])).tolist()
-            found += [(float(cosine), int(row["capture"])) for cosine, row in zip(alike, kept, strict=True)]
-            found = sorted(found, key=lambda each: (-each[0], each[1]))[:limit]
-    return found
+        ids = np.repeat([row["capture"] for row in rows], [len(row["vector"]) // DIM for row in rows])
+        alike = nearness(views, _numbers([row["vector"] for row in rows]))
+        for place in np.argsort(alike, kind="stable")[-_VIEWS * limit :]:
+            number = int(ids[place])
+            found[number] = max(found.get(number, -1.0), float(alike[place]))
+        found = dict(sorted(found.items(), key=lambda each: (-each[1], each[0]))[:limit])
+    return [(cosine, number) for number, cosine in found.items()]
 
 
-def nearness(one: Floats, others: Floats) -> Floats:
-    """[n] cosines of the nearer halves, of a vector [d] and others [n, d]."""
-    mine, theirs = _unit(one.reshape(1, 2, -1)), _unit(others.reshape(len(others), 2, -1))
-    nearer: Floats = (mine * theirs).sum(2).max(1)
-    return nearer
+def nearness(views: Floats, others: Floats) -> Floats:
+    """[n] cosines of the nearest halves, of a picture's views [v, DIM] and others [n, DIM]."""
+    mine, theirs = (_unit(each.reshape(len(each), 2, -1)) for each in (views, others))
+    nearest: Floats = np.max([(view * theirs).sum(2).max(1) for view in mine], axis=0)
+    return nearest
 
 
 def known(connection: Connection, capture_id: int, space: str) -> bool:
@@ -74,14 +80,14 @@ def put(connection: Connection, capture_id: int, vector: Embedding) -> None:
 
 
 def _bytes_of(vector: bytes) -> bytes:
-    """float32 little-endian of length 1 → one signed byte a number."""
+    """float32 little-endian, each view of length 1 → one signed byte a number."""
     values = np.frombuffer(vector, dtype="<f4")
     top = max(float(np.abs(values).max(initial=0.0)), 1e-9)
     return np.rint(values / top * 127).astype(np.int8).tobytes()
 
 
 def _numbers(vectors: Sequence[bytes]) -> Floats:
-    return np.frombuffer(b"".join(vectors), dtype=np.int8).reshape(len(vectors), -1).astype(np.float32)
+    return np.frombuffer(b"".join(vectors), dtype=np.int8).reshape(-1, DIM).astype(np.float32)
 
 
 def _unit(halves: Floats) -> Floats:

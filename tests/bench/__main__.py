@@ -19,6 +19,7 @@ from tests.bench import (
     backlog,
     captions,
     copies,
+    copy_crowd,
     finding,
     ingest,
     own_home,
@@ -52,9 +53,11 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes: a look, not a figure to quote")
     parser.add_argument("--rounds", type=int, default=0, help="interleaved rounds of a ratio (5, quick 2)")
+    parser.add_argument("--among", type=int, default=0, help="copies: find originals among so many other pictures")
     parser.add_argument("--only", action="append", default=[], choices=NAMES)
     given = parser.parse_args(argv)
     quick: bool = given.quick
+    among: int = given.among
     rounds: int = given.rounds or (2 if quick else 5)
     benches: Mapping[str, Callable[[], list[Result]]] = {
         "ingest": lambda: [ingest.run(quick=quick, rounds=rounds)],
@@ -65,7 +68,7 @@ def main(argv: list[str]) -> int:
         "whole": lambda: whole.run(quick=quick, rounds=rounds),
         "home": lambda: own_home.run(quick=quick),
         "help": lambda: [whole.run_help(rounds=rounds)],
-        "copies": lambda: [copies.run(quick=quick)],
+        "copies": lambda: [copy_crowd.run(quick=quick, among=among) if among else copies.run(quick=quick)],
         "caption": lambda: captions.run(quick=quick),
         "quality": lambda: [quality.run(quick=quick)],
         "speech": lambda: speech.run(quick=quick),

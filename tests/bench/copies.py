@@ -30,6 +30,7 @@ from gateway.inference.overlap import Looked, looked, overlap
 from gateway.inference.pictures import decode_picture
 from gateway.inference.runtime import OnnxModel
 from gateway.pipeline.steps import dedupe
+from gateway.pipeline.turn import grid_of
 from gateway.store.blobs import BlobFolder
 from gateway.store.copies import nearness
 from tests.bench import shared
@@ -38,7 +39,7 @@ from tests.bench.result import Result
 
 PRECISION = 0.99
 RECALL = 0.60
-_NEAREST = 8
+NEAREST = 8
 """Pictures by the copy vector that are laid over the query, as `dedupe` asks for."""
 _NEVER = -np.inf
 _MARKS = (0.0, -2.0, -4.0, -6.0, -10.0)
@@ -179,7 +180,8 @@ class Described:
 
     measured: Json
     """As the step `quality` keeps it: phash and grid."""
-    vector: npt.NDArray[np.float32]
+    views: npt.NDArray[np.float32]
+    """[1 or 2, 128]."""
     seen: Looked
 
 
@@ -201,7 +203,7 @@ def product() -> Iterator[Contender]:
             seen = look(Request(blob, {}))
             measured = {"phash": seen["phash"], "grid": base64.b64encode(seen["grid"]).decode()}
             image = decode_picture(body).image
-            return Described(measured, hearth_copy.described(model, image), looked(image))
+            return Described(measured, hearth_copy.views(model, image), looked(image))
 
         yield Contender("dedupe", describe, _judged, own_limit=-dedupe.MOST_DOUBT)
 
@@ -211,8 +213,8 @@ def _judged(one: Described, others: Sequence[Described]) -> Scores:
     own = str(one.measured["phash"])
     banded = [place for place, other in enumerate(others) if _share_a_band(own, str(other.measured["phash"]))]
     hashed = [banded[at] for at in dedupe.nearest_by_hash(own, [str(others[at].measured["phash"]) for at in banded])]
-    alike = nearness(one.vector, np.stack([other.vector for other in others]))
-    nearest = [int(place) for place in np.argsort(-alike, kind="stable")[:_NEAREST]]
+    alike = np.array([nearness(one.views, other.views).max() for other in others])
+    nearest = [int(place) for place in np.argsort(-alike, kind="stable")[:NEAREST]]
     doubts: dict[int, float] = {}
     for place in dict.fromkeys([*hashed, *nearest]):
         laid = overlap(one.seen, others[place].seen)
@@ -236,7 +238,7 @@ def _folded(found: Suite, described: Sequence[Described]) -> dict[str, tuple[int
     """Hard negatives that the rule for one camera's frames would fold, by the pixels alone: (so many, of so many)."""
     counts: dict[str, tuple[int, int]] = {}
     for moment in found.moments:
-        before, now = (dedupe.grid_of(described[place].measured) for place in (moment.frame, moment.other))
+        before, now = (grid_of(described[place].measured) for place in (moment.frame, moment.other))
         change = dedupe.changed(before, now, {}, {})
         still = change.cells == 0 and moment.apart_us <= dedupe.STATIC_US
         burst = moment.apart_us <= dedupe.BURST_US and change.cells <= dedupe.BURST_CELLS

@@ -29,7 +29,7 @@ SEEDS = (9001, 9002, 9003)
 CAMERAS = ("kitchen", "hall", "living-room", "porch", "driveway")
 HOUR_US = 3_600 * SECOND_US
 QUALITY = 90
-_ENDS_AT_US = 1_780_000_000 * SECOND_US
+ENDS_AT_US = 1_780_000_000 * SECOND_US // DAY_US * DAY_US
 _REAL = {
     "images/burger_crop.jpg": ("crop", "images/burger.jpg"),
     "near-dup/ukbench00120_gray.jpg": ("grey", "near-dup/ukbench00120.jpg"),
@@ -149,7 +149,7 @@ def _real_originals(media: Path | None, *, quick: bool) -> Iterator[tuple[str, b
 
 def _frames(seed: int, *, each: int) -> Iterator[tuple[Shot, list[Shot]]]:
     """Of each camera `each` frames in which something happens, with other moments of the same camera."""
-    home = Home(seed, ends_at_us=_ENDS_AT_US - _ENDS_AT_US % DAY_US)
+    home = Home(seed, ends_at_us=ENDS_AT_US)
     for camera in CAMERAS:
         shots = [shot for shot in home.shots if shot.camera == camera]
         busy = [place for place, shot in enumerate(shots[:-1]) if shot.event == shots[place + 1].event is not None]
@@ -275,6 +275,7 @@ def _font(height_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(max(10, height_px * 6 // 10))
 
 
+SCREENS: tuple[Change, ...] = (_phone, _desktop)
 _AXES: dict[str, tuple[Change, ...]] = {
     "crop": (_crop(0.1), _crop(0.2, 0.2, 0.8), _crop(0.3), _crop(0.4, 0.9, 0.3), _crop(0.5), _crop(0.5, 0.0, 1.0)),
     "resize": (_resize(0.25, 0.25), _resize(0.5, 0.5), _resize(1.6, 1.6), _resize(1.0, 0.75)),
@@ -290,7 +291,7 @@ _AXES: dict[str, tuple[Change, ...]] = {
         lambda image: ImageEnhance.Color(image).enhance(2.0),
         lambda image: image.filter(ImageFilter.GaussianBlur(max(image.size) / 320)),
     ),
-    "screenshot": (_phone, _desktop),
+    "screenshot": SCREENS,
     "strong": (_strong,),
 }
 _QUICK = {axis: changes[::2] for axis, changes in _AXES.items()}

@@ -71,3 +71,24 @@ async def test_all_rows_are_looked_at_however_few_are_held_at_once(
     for place, vector in enumerate(vectors, start=1):
         found = await house.db.read(lambda c, vector=vector: copies.near(c, last, vector, limit=1))  # type: ignore[misc]
         assert [number for _, number in found] == [place]
+
+
+async def test_a_picture_is_found_by_any_of_its_views_and_named_once(house: SmallHouse) -> None:
+    whole, shown, other = ((_any(), _any()) for _ in range(3))
+    both = Embedding(SPACE, _vector(*whole).vector + _vector(*shown).vector)
+    last = await _home_of(house, _vector(*other), both, _vector(*other))
+    for view in (_vector(*whole), _vector(*shown), both):
+        found = await house.db.read(lambda c, view=view: copies.near(c, last, view, limit=2))  # type: ignore[misc]
+        assert found[0][1] == 2 and found[0][0] == pytest.approx(1.0, abs=1e-3) and len(found) == 2
+    found = await house.db.read(lambda c: copies.near(c, last, both, limit=9))
+    assert sorted(number for _, number in found) == [1, 2, 3]
+
+
+async def test_brought_later_are_those_that_came_after_it_from_no_camera(house: SmallHouse) -> None:
+    one = _any(), _any()
+    await _home_of(house, *[_vector(*one)] * 4)
+    await house.db.write(lambda c: c.execute("UPDATE capture SET device = NULL WHERE id IN (1, 4)"))
+    second = await house.db.read(lambda c: captures.get(c, 2))
+    assert second is not None
+    found = await house.db.read(lambda c: copies.near(c, second, _vector(*one), limit=9, brought_later=True))
+    assert [number for _, number in found] == [4]

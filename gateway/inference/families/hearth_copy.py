@@ -2,8 +2,9 @@
 
 Task `copy-vector`, no params. File: one `.onnx` (pixels[1,3,128,128] RGB 0..255, squeezed into the square, its
 normalisation, turns and mirrors in the graph → [2, 64]: in its colours, and in even light). Answers `{vector, dim}`:
-float32 little-endian, L2-normalised, both halves alike. Two pictures are as near as the nearer pair of halves (`near`).
-It names candidates for a copy; whether one is, the task `overlap` says.
+float32 little-endian, one view after the other, each of `dim` numbers and L2-normalised, both halves alike: the whole
+picture, then, where it shows one (a screenshot), the picture in it. Two pictures are as near as the nearest pair of
+halves of their views. It names candidates for a copy; whether one is, the task `overlap` says.
 """
 
 from __future__ import annotations
@@ -18,22 +19,29 @@ from PIL import Image
 from gateway.entities import Json
 from gateway.errors import ModelBroken
 from gateway.inference.family import Family, Options, Request, Runner, the_file
+from gateway.inference.framed import framed
 from gateway.inference.pictures import picture_of
 from gateway.inference.runtime import OnnxModel
 
 SIDE_PX = 128
 DIM = 128
-"""Of two halves."""
+"""Of a view: two halves."""
 
 
 def load(files: Mapping[str, Path], options: Options) -> Runner:
     model = OnnxModel(the_file(files, "*.onnx"), threads=options.threads)
 
     def run(request: Request) -> Json:
-        vector = described(model, picture_of(request.the_blob()).image)
-        return {"vector": vector.astype("<f4").tobytes(), "dim": DIM}
+        found = views(model, picture_of(request.the_blob()).image)
+        return {"vector": found.astype("<f4").tobytes(), "dim": DIM}
 
     return run
+
+
+def views(model: OnnxModel, image: Image.Image) -> npt.NDArray[np.float32]:
+    """[1 or 2, 128]: of the whole, and of the picture that it shows."""
+    shown = framed(image)
+    return np.stack([described(model, each) for each in (image, shown) if each is not None])
 
 
 def described(model: OnnxModel, image: Image.Image) -> npt.NDArray[np.float32]:
