@@ -6,7 +6,7 @@ and every one that is shown is in exactly one row.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +42,9 @@ QUARTER_US = 15 * 60_000_000
 PICTURES_A_ROW = 12
 _OFF_US = 10 * 60_000_000
 _OFF_TIMES = 6
-"""Off: silent for longer than ten minutes and than six of the camera's usual pauses."""
+"""Off: silent for longer than ten minutes and than six of the camera's usual pauses at that time of the day."""
+_NEAR = 7
+"""Pauses before and after a silence, by which it is judged: a camera may be in a hurry in the morning alone."""
 
 _WHY = {
     TimeSource.DEVICE_ESTIMATE: "Its clock was not set yet; the time lies between what is known.",
@@ -155,12 +157,21 @@ def _off(
     times = [frame.at_us for frame in own]
     known_us = min([device.first_seen_us, *times[:1]])  # what it kept on its card is older than its first message
     from_us, until_us = max(bounds[0], min(known_us, bounds[1])), bounds[1]
-    pauses = sorted(later - earlier for earlier, later in pairwise(times))
-    usual = pauses[len(pauses) // 2] if pauses else 0
-    silence = max(_OFF_US, _OFF_TIMES * usual)
+    pauses = [later - earlier for earlier, later in pairwise(times)]
     heard = sorted([*times, *(edge for start, end, _ in lost for edge in (start, end))])
     edges = [from_us, *(at for at in heard if from_us <= at <= until_us), until_us]
-    return tuple((start, end) for start, end in pairwise(edges) if end - start > silence)
+    return tuple(
+        (start, end)
+        for start, end in pairwise(edges)
+        if end - start > max(_OFF_US, _OFF_TIMES * _usual(pauses, bisect_right(times, start)))
+    )
+
+
+def _usual(pauses: Sequence[int], after: int) -> int:
+    """A long pause (the third quartile: frames come in flurries) of those around the one that begins with the last of
+    `after` frames; 0 without any."""
+    near = sorted([*pauses[max(0, after - 1 - _NEAR) : max(0, after - 1)], *pauses[after : after + _NEAR]] or pauses)
+    return near[len(near) * 3 // 4] if near else 0
 
 
 @dataclass(frozen=True, slots=True)

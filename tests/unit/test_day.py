@@ -99,6 +99,17 @@ async def test_the_strip_counts_quarters_and_shows_what_was_lost_and_off(home: R
     assert line.off[0] == (us(2026, 9, 24), us(2026, 9, 24, 8))
 
 
+async def test_a_camera_that_is_in_a_hurry_later_was_not_off_before(home: RecallHome) -> None:
+    for hour in range(8, 16):
+        await home.see("A cat", at_us=us(2026, 9, 24, hour))
+    for minute in range(30):
+        await home.see("A cat", at_us=us(2026, 9, 24, 16, minute))
+    for minute in range(30):
+        await home.see("A cat", at_us=us(2026, 9, 24, 17, 20 + minute))
+    (line,) = (await home.memories.day(home.nora, DAY)).strip
+    assert line.off[1:-1] == ((us(2026, 9, 24, 16, 29), us(2026, 9, 24, 17, 20)),)
+
+
 @pytest.mark.parametrize(("day", "quarters"), [(date(2026, 3, 29), 92), (date(2026, 10, 25), 100)])
 async def test_a_day_with_a_changed_clock_has_all_its_quarters(home: RecallHome, day: date, quarters: int) -> None:
     start, end = daybook.day_bounds(day, "Europe/Stockholm")
