@@ -60,7 +60,8 @@ _TASKS = {
     "embed-speaker": ("Who spoke", "one voice from another, without names"),
     "sound": ("Sounds", "doorbell, barking, alarms"),
     "caption": ("Captions", "a sentence for each picture"),
-    "quality": ("Light and sharpness", "day or night, blurred or sharp"),
+    "pixels": ("Light and sharpness", "dark, blurred or covered"),
+    "copy-vector": ("Copies", "the same picture cut, turned or framed"),
     "thumbnail": ("Small pictures", "for these pages"),
 }
 

@@ -202,7 +202,7 @@ def budget_view(budget: Budget, *, now_us: int, zone: str) -> BudgetView:
         used, limit, unit = used / scale, limit / scale, "GB"
     past = ""
     if budget.past:
-        at_us, highest = max(budget.past, key=lambda each: each[1])
+        at_us, highest = max((*budget.past, (now_us, budget.used)), key=lambda each: each[1])
         figure = f"{highest / scale:.1f}" if budget.name == "memory" else f"{highest:.0f}"
         past = f"Last 24 h. Highest {figure} {unit} at {words.clock(at_us, zone)}."
     over = " ".join(part for part in ("Over its limit." if budget.over else "", budget.note) if part)

@@ -101,7 +101,11 @@ def page_view(answer: Answer, given: SearchQuery, devices: list[Device], *, zone
         count=words.count(answer.total, "memory", "memories"),
         detail=f" · {words.number(round(answer.took_ms))} ms{looked}",
         cards=search_view.cards(answer, devices, zone=zone, first=first),
-        nothing=f"Nothing for “{given.q}”" if given.q else "Nothing passes these filters",
+        nothing=f"Nothing for “{given.q}”"
+        if given.q
+        else "Nothing passes these filters"
+        if chosen
+        else "Nothing here yet",
         nothing_why=_why_nothing(answer),
         ways=_ways(answer, given),
         next=address.of(cursor=answer.next, at=first + len(answer.items)) if answer.next else "",

@@ -75,7 +75,7 @@ def strip(lines: Sequence[StripLine], marks: Marks, *, per: int = 1) -> Markup:
         out.append("</g>")
     y = len(lines) * ROW_PX + 3
     out += [f'<circle class="by-people" cx="{_share(at)}" cy="{y + 7}" r="5"/>' for at in marks.people]
-    out += _axis(y + ROW_PX, marks)
+    out += _axis(y + ROW_PX, marks, narrow=per == 4)
     if now is not None:
         out.append(
             f'<line class="now-line" x1="{_share(now)}" x2="{_share(now)}" y1="0" y2="{y + CELL_PX}"/>'
@@ -100,10 +100,11 @@ def _cells(line: StripLine, y: int, per: int, end: float) -> list[str]:
     return out
 
 
-def _axis(y: int, marks: Marks) -> list[str]:
+def _axis(y: int, marks: Marks, *, narrow: bool) -> list[str]:
     out = []
+    before, after = (0.26, 0.14) if narrow else (0.055, 0.055)  # what the label of now covers
     for at, label in marks.hours:
-        if marks.now is not None and abs(at - marks.now) < 0.055:
+        if marks.now is not None and -before < at - marks.now < after:
             continue
         third = "" if label in _SIXTHS else ' class="third"'
         out.append(f'<text{third} x="{_share(at)}" y="{y + 14}">{escape(label)}</text>')

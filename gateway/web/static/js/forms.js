@@ -2,6 +2,8 @@
 import { call } from "./api.js";
 import { toast } from "./toast.js";
 
+/** Minutes: the page was made a moment ago, and zones lie a quarter of an hour apart at least. */
+const CLOCKS_APART = 5;
 const LEAST = 12;
 
 export function startForms() {
@@ -58,8 +60,10 @@ function camera(form) {
 }
 
 function sameTime(node) {
-  const clock = new Date().toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-  if (clock !== node.dataset.zoneCheck) node.hidden = false;
+  const now = new Date();
+  const [hours, minutes] = node.dataset.zoneCheck.split(":").map(Number);
+  const apart = Math.abs(now.getHours() * 60 + now.getMinutes() - hours * 60 - minutes);
+  node.hidden = Math.min(apart, 1440 - apart) <= CLOCKS_APART;
 }
 
 /** <form data-api="PATCH /devices/x" data-done="Kept">: posted as JSON; empty fields are left out, `name[]` is a list. */
