@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.child import Child, Limits, python_argv, python_env
+from gateway.child import Child, Limits, python_argv, python_env, rss_peak_bytes
 from gateway.entities import BlobRef, Json
 from gateway.errors import HearthlogError, WorkerFailed
 from gateway.inference.models import Models, State
@@ -166,10 +166,7 @@ async def _empty_worker(threads: int) -> _Empty:
 
 def _peak_mb(pid: int) -> float:
     """The most memory that a process ever had resident."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return math.nan
+    return rss_peak_bytes(pid) / (1 << 20)
 
 
 def _cpu_s(pid: int) -> float:
