@@ -20,8 +20,6 @@ from typing import TypeVar
 import hypothesis
 import pytest
 
-from gateway.store import blobs, db, migrations
-
 MODELS = "HEARTHLOG_TEST_MODELS"
 MEDIA = "HEARTHLOG_TEST_MEDIA"
 _EXCUSED = re.compile(rf"{MODELS}|{MEDIA}|^(Skipped: )?this (machine|kernel)\b")
@@ -142,6 +140,8 @@ def _new_houses_are_cheap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """In this process a new database is a copy of one that the migrations made, and a new house has few folders of
     blobs: together they cost more than most tests that open one. Migrations of what is not new, and all that other
     processes do, are as they are."""
+    from gateway.store import blobs, db, migrations  # not for the process that only hands tests out
+
     apply = migrations.apply
     made = tmp_path_factory.mktemp("made") / "hearthlog.db"
     with contextlib.closing(db.connect(made, read_only=False)) as connection:

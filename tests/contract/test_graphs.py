@@ -63,6 +63,7 @@ def at(manifest: Manifest, graph: Graph, mirror: Path, home: Path) -> Path:
     return Models(home).path_of(manifest, file) if here else mirror / file.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("manifest", "graph"),
     [pytest.param(*each, id=f"{each[0].name}-{each[1].file}") for each in EVERY if each[1].file not in NOWHERE],

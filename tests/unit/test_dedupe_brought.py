@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import functools
 import io
 from collections.abc import AsyncIterator, Callable
@@ -53,12 +54,19 @@ def _models() -> dict[str, Runner]:
     }
 
 
+_SEEN: dict[tuple[str, bytes, tuple[bytes, ...]], Json] = {}
+"""What the models said of these pictures: they say the same each time, and most tests show them the same ones."""
+
+
+def _seen(task: str, blob: BlobRef, params: Json) -> Json:
+    key = (task, blob.sha256, tuple(other["sha256"] for other in params.get("others", ())))
+    if key not in _SEEN:
+        _SEEN[key] = _models()[task](Request(blob, params))
+    return copy.deepcopy(_SEEN[key])
+
+
 class _Eyes(TwinWorkers):
     """The twin, but with the models themselves for what the step asks."""
-
-    def __init__(self, *, missing: tuple[str, ...] = ()) -> None:
-        super().__init__(missing=missing)
-        self._models = _models()
 
     async def run(
         self,
@@ -70,9 +78,9 @@ class _Eyes(TwinWorkers):
         space: str = "",
     ) -> Reply:
         reply = await super().run(task, blob, params=params or {}, priority=priority, space=space)
-        if task not in self._models:
+        if blob is None or task not in _models():
             return reply
-        return Reply(self._models[task](Request(blob, params or {})), reply.provenance, 1.0)
+        return Reply(_seen(task, blob, params or {}), reply.provenance, 1.0)
 
 
 class _Held(_Eyes):
