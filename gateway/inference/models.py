@@ -6,10 +6,7 @@ was hashed, so that a start does not read every model again. Workers hash once m
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -22,6 +19,7 @@ from gateway.entities import Provenance
 from gateway.errors import ConfigError, ModelBroken, ModelMissing, NotFound
 from gateway.inference.board import Board, this_board
 from gateway.inference.manifest import Manifest, ModelFile, manifests_folder, read_kept, read_manifests, written
+from gateway.inference.receipts import read_receipt, write_receipt, write_whole
 
 _RECEIPT = "receipt.json"
 _MANIFEST = "manifest.json"
@@ -173,11 +171,11 @@ class Models:
     def verify(self, name: str) -> Installed:
         """Hash a model's files whatever the receipt says."""
         receipt = self.folder / name / _RECEIPT
-        kept = _read_receipt(receipt)
+        kept = read_receipt(receipt)
         for entry in kept.values():
             entry["mtime_ns"] = 0
         if kept:
-            _write_receipt(receipt, kept)  # what turns out to be broken is not believed later either
+            write_receipt(receipt, kept)  # what turns out to be broken is not believed later either
         self._installed[name] = self._look(self.manifests[name], anew=True)
         self._find_kept()
         self.generation += 1
@@ -186,7 +184,7 @@ class Models:
     def remember(self, manifest: Manifest, built: Mapping[str, str]) -> None:
         """Note the hashes of files that were built here (file name → sha256), and look at the model again."""
         receipt = self.folder / manifest.name / _RECEIPT
-        entries = _read_receipt(receipt)
+        entries = read_receipt(receipt)
         for name, sha256 in built.items():
             facts = (self.folder / manifest.name / name).stat()
             entries[name] = {
@@ -195,12 +193,12 @@ class Models:
                 "mtime_ns": facts.st_mtime_ns,
                 "inputs": _inputs(manifest),
             }
-        _write_receipt(receipt, entries)
+        write_receipt(receipt, entries)
         self.refresh(manifest.name)
 
     def spoilt(self, manifest: Manifest) -> list[Path]:
         """Built files with other bytes than they were built with. OSError when one cannot be read."""
-        receipt = _read_receipt(self._folder_of(manifest) / _RECEIPT)
+        receipt = read_receipt(self._folder_of(manifest) / _RECEIPT)
         names = manifest.build.makes if manifest.build is not None else ()
         paths = {name: self._folder_of(manifest) / name for name in names}
         known = {name: receipt.get(name, {}).get("sha256") for name in names}
@@ -275,7 +273,7 @@ class Models:
         if manifest.unchecked:
             return Installed(manifest, State.MISSING, _not_yet(manifest), ())
         receipt_path = self._folder_of(manifest) / _RECEIPT
-        receipt = _read_receipt(receipt_path)
+        receipt = read_receipt(receipt_path)
         changed = False
         files: list[LoadFile] = []
         try:
@@ -301,11 +299,11 @@ class Models:
         except OSError as error:
             return _broken(manifest, f"cannot be read: {error.strerror}")
         if changed:
-            _write_receipt(receipt_path, receipt)
+            write_receipt(receipt_path, receipt)
         if manifest.program and shutil.which(manifest.program) is None:
             return Installed(manifest, State.MISSING, f"the Debian package {manifest.debian} is not installed", ())
         if self._may_be_kept(manifest):
-            _write(self.folder / manifest.name / _MANIFEST, written(manifest))
+            write_whole(self.folder / manifest.name / _MANIFEST, written(manifest))
         return Installed(manifest, State.READY, "", tuple(files))
 
     def _expected(self, manifest: Manifest, receipt: Mapping[str, dict[str, object]]) -> list[_Expected]:
@@ -387,33 +385,3 @@ def _inputs(manifest: Manifest) -> str:
     """Names what a built file was made from and by which recipe."""
     text = "\n".join([manifest.revision, *(f"{each.name} {each.sha256}" for each in manifest.files)])
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _read_receipt(path: Path) -> dict[str, dict[str, object]]:
-    """{} when there is none or it is damaged: then everything is hashed again."""
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(loaded, dict):
-        return {}
-    return {str(name): entry for name, entry in loaded.items() if isinstance(entry, dict)}
-
-
-def _write_receipt(path: Path, entries: Mapping[str, Mapping[str, object]]) -> None:
-    """A receipt that cannot be written only costs hashing again."""
-    _write(path, json.dumps(entries, indent=1))
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all; nothing where it says this already, or cannot be written."""
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except (OSError, ValueError):
-        with contextlib.suppress(OSError):  # where nothing can be written, nothing can be taken away either
-            part.unlink(missing_ok=True)

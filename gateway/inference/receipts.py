@@ -1,0 +1,40 @@
+"""The note beside a model's files: what was hashed, how large it was and when it was written, so that a start does not
+read every file again. It may be lost: then everything is hashed again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def read_receipt(path: Path) -> dict[str, dict[str, object]]:
+    """{} when there is none or it is damaged: then everything is hashed again."""
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(loaded, dict):
+        return {}
+    return {str(name): entry for name, entry in loaded.items() if isinstance(entry, dict)}
+
+
+def write_receipt(path: Path, entries: Mapping[str, Mapping[str, object]]) -> None:
+    """A receipt that cannot be written only costs hashing again."""
+    write_whole(path, json.dumps(entries, indent=1))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Whole or not at all; nothing where it says this already, or cannot be written."""
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError):  # where nothing can be written, nothing can be taken away either
+            part.unlink(missing_ok=True)
