@@ -107,6 +107,7 @@ def test_what_has_terms_of_its_own_is_not_fetched_unasked(home: Path, models_mir
     assert run(*arguments, "--accept-licence")[0] == 0
 
 
+@pytest.mark.slow
 def test_at_a_terminal_somebody_is_asked(home: Path, models_mirror: Path) -> None:
     def answered(word: str) -> tuple[int, str]:
         ours, theirs = os.openpty()
