@@ -85,7 +85,7 @@ def pull(
         chosen |= {each.name: each for each in wanted.chosen}
         left |= {each.name: why for each, why in wanted.left}
     coming = [each for each in chosen.values() if found.get(each.name).state is not State.READY]
-    _show(coming, left, folder, err=as_json)
+    _show([each for each in coming if not each.unchecked], left, folder, err=as_json)
     refused = [] if accept_licence or dry_run else [each for each in coming if not _may(each)]
     failures += [f"{each.name} is not fetched. {each.terms} To say yes: --accept-licence" for each in refused]
     with _Bars() as bars:

@@ -44,9 +44,6 @@ _BUILD_S = 600.0
 _BUILD_MB = 2_000
 
 
-_BY_NAME = "What is known and only too large is fetched by its own name: hearthlog models list"
-
-
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a pull is with one file."""
@@ -94,8 +91,9 @@ def meant(models: Models, what: str) -> Wanted:
     """As `Models.wanted`; HearthlogError with the reasons where nothing of what was meant can be fetched."""
     wanted = models.wanted(what)
     if not wanted.chosen:
+        hint = next((f"To have it all the same: {each.command}" for each, _ in wanted.left if each.command), "")
         reasons = "; ".join(f"{manifest.name}: {why}" for manifest, why in wanted.left)
-        raise HearthlogError(f"nothing to fetch for {what}: {reasons[:400]}", code="nothing-fits", hint=_BY_NAME)
+        raise HearthlogError(f"nothing to fetch for {what}: {reasons[:400]}", code="nothing-fits", hint=hint)
     return wanted
 
 
