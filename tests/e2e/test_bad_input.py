@@ -119,7 +119,7 @@ class Sender:
         with closing(sqlite3.connect(uri, uri=True)) as connection:
             return connection.execute(sql, given).fetchall()
 
-    def until(self, look: Callable[[], Any], limit_s: float = 30.0) -> Any:
+    def until(self, look: Callable[[], Any], limit_s: float = 120.0) -> Any:
         ends_s = time.monotonic() + limit_s
         while not (found := look()):
             assert time.monotonic() < ends_s, "it did not happen"
@@ -134,7 +134,7 @@ class Sender:
             time.sleep(0.5)
             return [nack for ack in self.acks for nack in ack["nack"]]
 
-        return self.until(refused, limit_s=60)[0]
+        return self.until(refused, limit_s=120)[0]
 
     def refusals(self) -> int:
         return int(self.rows("SELECT coalesce(max(id), 0) FROM refusal")[0][0])
@@ -267,7 +267,7 @@ def test_worker_stays_small_whatever_passes_the_gate(sender: Sender, make: Calla
         most_mb = max([most_mb, *(rss_mb(pid) - _reads_mb(pid) for pid in _workers(sender.house.pid))])
         return not sender.rows("SELECT 1 FROM job WHERE capture = ? AND step = 'quality' AND state <> 'dead'", capture)
 
-    sender.until(settled, limit_s=60)
+    sender.until(settled, limit_s=200)
     assert most_mb <= WORKER_MB
     for code, reason in sender.rows("SELECT code, reason FROM job WHERE capture = ? AND state = 'dead'", capture):
         assert code

@@ -384,5 +384,5 @@ async def publish(broker: Mosquitto, topic: str, path: Path) -> None:
         subprocess.run,
         ["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-t", topic, "-f", str(path)],
         check=True,
-        timeout=10,
+        timeout=60,
     )

@@ -82,7 +82,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, models_mirror: Path, media: 
         for name in pictures:
             topic = f"hearthlog/v1/cam-{Path(name).stem.lower().replace('_', '-')[-12:]}/up/jpeg"
             argv = [program, "-p", str(broker.port), "-q", "1", "-t", topic, "-f", str(media / name)]
-            subprocess.run(argv, check=True, timeout=20)
+            subprocess.run(argv, check=True, timeout=60)
         until_drained(home, captures=OTHERS + len(pictures), limit_s=240)
         yield Found(house, house.token())
 
