@@ -37,6 +37,7 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
 
     def run(request: Request) -> Json:
         sound = sound_of(request.the_blob())
+        decoder.reinit_feat()  # it goes with what is heard: else an answer would depend on the recordings before
         words: list[Json] = []
         left = _MOST_S * RATE_HZ
         for start, end in spans_of(request.params, sound.duration_us):
