@@ -146,7 +146,7 @@ async def test_a_shared_camera_is_announced_and_a_private_one_is_not(broker: Mos
         assert found["device"]["identifiers"] == ["hearthlog_porch"]
         assert found["device"]["name"] == "Front door"
         assert found["origin"]["name"] == "Hearthlog"
-        assert set(found["components"]) == {"picture", "motion", "last_seen"}, "what it has not is not promised"
+        assert set(found["components"]) == {"picture", "motion", "view", "last_seen"}, "what it has not is not promised"
         assert found["components"]["picture"]["unique_id"] == "hearthlog_porch_picture"
         await heard.until(lambda: heard.kept.get("hearthlog/v1/porch/ha/state"))
         assert json.loads(heard.kept["hearthlog/v1/porch/ha/state"])["available"] == "online"
