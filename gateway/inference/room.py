@@ -11,6 +11,10 @@ from typing import Protocol
 
 from gateway.errors import Retryable
 
+OVERTAKES = 20
+"""So many requests that fit go before one that waits for room: what is quick does not stand behind what is long, and
+who needs much is not overtaken for ever."""
+
 
 class Tenant(Protocol):
     """A worker, as far as its memory goes."""
@@ -46,7 +50,9 @@ class Room:
         self._promised: dict[str, int] = {}
         """Worker that has a request → what it may have by its end, MB."""
         self._door = asyncio.Lock()
-        """They enter one after the other, so that who needs much is not overtaken for ever."""
+        """They enter one after the other."""
+        self._overtaken = 0
+        """How many went before the one that waits now."""
         self._left = asyncio.Event()
 
     async def enter(self, wanted: Tenant, needs_mb: Callable[[], int]) -> None:
@@ -57,16 +63,22 @@ class Room:
         if wanted.name == self._kept:
             self._promise(wanted, needs_mb())
             return
+        if self._door.locked() and self._overtaken < OVERTAKES and self._over_mb(wanted, needs_mb()) <= 0:
+            self._overtaken += 1
+            self._promise(wanted, needs_mb())
+            return
         async with self._door:
-            while self._over_mb(wanted, needs_mb()) > 0:
-                idle = [each for each in self._others(wanted) if each.name not in self._promised]
-                if idle:
+            self._overtaken = 0
+            while (over_mb := self._over_mb(wanted, needs_mb())) > 0:
+                others = self._others(wanted)
+                idle = [each for each in others if each.name not in self._promised]
+                if idle and (len(idle) == len(others) or sum(each.rss_mb for each in idle) >= over_mb):
                     await min(idle, key=lambda each: each.idle_since).stop()
                 elif wanted.name == self._unasked:
                     raise Retryable("there is no memory to load a second model", code="no-memory")
-                elif not self._others(wanted):
+                elif not others:
                     break
-                else:
+                else:  # to end idle ones would not be enough, and cost them a start
                     self._left.clear()
                     await self._left.wait()
             self._promise(wanted, needs_mb())

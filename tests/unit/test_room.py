@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from gateway.errors import Retryable
-from gateway.inference.room import Room
+from gateway.inference.room import OVERTAKES, Room
 
 
 @dataclass
@@ -68,17 +68,23 @@ async def test_what_somebody_was_promised_counts_though_it_is_not_taken_yet() ->
     await waits
 
 
-async def test_who_needs_much_is_not_overtaken_for_ever() -> None:
-    look, read, thumb = Worker("look", 300), fresh("read"), fresh("thumb")
-    room = room_of(600, look, read, thumb)
-    await room.enter(look, lambda: 0)
-    first = asyncio.ensure_future(room.enter(read, lambda: 500))
+async def test_what_fits_goes_before_one_that_waits_but_not_for_ever() -> None:
+    listen, look, read = Worker("listen", 300), Worker("look", 100), fresh("read")
+    room = room_of(800, listen, look, read)
+    await room.enter(listen, lambda: 0)
+    large = asyncio.ensure_future(room.enter(read, lambda: 600))
     await turns()
-    second = asyncio.ensure_future(room.enter(thumb, lambda: 50))
+    for _ in range(OVERTAKES):
+        await asyncio.wait_for(room.enter(look, lambda: 10), 5)
+        room.leave(look)
+    one_more = asyncio.ensure_future(room.enter(look, lambda: 10))
     await turns()
-    assert not first.done() and not second.done()
-    room.leave(look)
-    await asyncio.gather(first, second)
+    assert not large.done() and not one_more.done()
+    assert look.pid is not None  # it would not have been enough
+    room.leave(listen)
+    await large
+    room.leave(read)
+    await one_more
 
 
 async def test_queries_never_wait_and_what_they_take_is_kept_free() -> None:
