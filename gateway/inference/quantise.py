@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,7 +24,8 @@ from gateway.inference.runtime import Array, OnnxModel
 
 Feeds: TypeAlias = Mapping[str, Array]
 
-_RUNS = 21
+RUNS = 21
+"""Of each form, for its p50 and p95."""
 _OPSET = 13
 """Per-channel QDQ needs it."""
 
@@ -38,13 +40,20 @@ class Outcome:
     small_bytes: int
     exact_ms: tuple[float, float]
     small_ms: tuple[float, float]
-    """Of one run on one thread: p50, p95."""
+    """Of the processor, for one run on one thread: p50, p95."""
     quality: float
     """As `gate.measure` says; 1 is float32's own."""
+    instead: str = ""
+    """Why float32 ships all the same; empty where whoever passes the gate ships."""
 
     @property
     def passed(self) -> bool:
         return self.quality >= self.gate.least
+
+    @property
+    def ships(self) -> str:
+        """`int8` or `fp32`."""
+        return "int8" if self.passed and not self.instead else "fp32"
 
 
 def dynamic(exact: Path, small: Path) -> None:
@@ -114,7 +123,7 @@ def agreement(exact: Path, small: Path, feeds: Sequence[Feeds]) -> float:
 
 def compared(name: str, gate: Gate, files: tuple[Path, Path], feeds: Sequence[Feeds], quality: float) -> Outcome:
     """Sizes and times of (float32, int8) beside a quality that was measured."""
-    exact_ms, small_ms = (_times_ms(path, feeds[0]) for path in files)
+    exact_ms, small_ms = _times_ms([OnnxModel(path, threads=1) for path in files], feeds[0])
     exact_bytes, small_bytes = (path.stat().st_size for path in files)
     return Outcome(name, gate, exact_bytes, small_bytes, exact_ms, small_ms, quality)
 
@@ -137,22 +146,23 @@ def table(outcomes: Sequence[Outcome]) -> str:
             f"{exact:.2f} → {small:.2f}" for exact, small in zip(each.exact_ms, each.small_ms, strict=True)
         )
         kept = f"{each.gate.measure} {each.quality:.3f}"
-        ships = "int8" if each.passed else "fp32"
+        ships = f"{each.ships}: {each.instead}" if each.instead else each.ships
         lines.append(f"| {each.model} | {each.gate.method} | {size} | {took} | {kept} | {each.gate.least} | {ships} |")
     return "\n".join(lines)
 
 
 def as_json(outcomes: Sequence[Outcome]) -> list[Json]:
     """The same for machines."""
-    return [{**asdict(each), "ships": "int8" if each.passed else "fp32"} for each in outcomes]
+    return [{**asdict(each), "ships": each.ships} for each in outcomes]
 
 
-def _times_ms(path: Path, feed: Feeds) -> tuple[float, float]:
-    model = OnnxModel(path, threads=1)
-    model.run(feed)
-    took = []
-    for _ in range(_RUNS):
-        began_s = time.perf_counter()
+def _times_ms(models: Sequence[OnnxModel], feed: Feeds) -> list[tuple[float, float]]:
+    """p50 and p95 of each, of the processor, and asked in turns: what else the machine does is to count for little."""
+    took: list[list[float]] = [[] for _ in models]
+    for model in models:
         model.run(feed)
-        took.append((time.perf_counter() - began_s) * 1000)
-    return statistics.median(took), sorted(took)[math.ceil(0.95 * _RUNS) - 1]
+    for _, (mine, model) in product(range(RUNS), list(zip(took, models, strict=True))):
+        began_s = time.process_time()
+        model.run(feed)
+        mine.append((time.process_time() - began_s) * 1000)
+    return [(statistics.median(each), sorted(each)[math.ceil(0.95 * RUNS) - 1]) for each in took]

@@ -13,7 +13,8 @@ from PIL import Image
 from gateway.errors import ModelBroken
 from gateway.inference import quantise
 from gateway.inference.manifest import Manifest, manifests_folder, read_manifests
-from models.quantise import OWN
+from models import int8_page
+from models.quantise import OWN, small_form_ships
 from models.train.copy_pictures import procedural
 
 TWINS = Path(__file__).parents[2] / "models" / "train"
@@ -38,6 +39,23 @@ def test_every_network_that_ships_has_a_gate_and_somebody_who_asks_it() -> None:
         for file in graphs(MANIFESTS[name]):
             exact, small = TWINS / f"{Path(file).stem}-fp32.onnx", manifests_folder() / file
             assert small.stat().st_size < 0.5 * exact.stat().st_size
+
+
+def test_every_model_is_in_the_table_of_int8_which_says_what_ships() -> None:
+    both, alone = int8_page.read()
+    weighty = {name for name, manifest in MANIFESTS.items() if manifest.files}
+    assert {each.model for each in (*both, *alone)} == weighty
+    assert {each.model for each in both} == {name for name, manifest in MANIFESTS.items() if manifest.gate is not None}
+    for each in both:
+        small = small_form_ships(MANIFESTS[each.model])
+        assert each.ships == ("int8" if small else "fp32"), each.model
+        assert each.passed or not small
+        assert each.exact_ms[1] >= each.exact_ms[0] > 0 and each.small_ms[1] >= each.small_ms[0] > 0
+    assert all(each.why and each.form in ("int8", "fp32", "") for each in alone)
+
+
+def test_the_page_is_made_of_the_figures() -> None:
+    assert int8_page.PAGE.read_text(encoding="utf-8") == int8_page.page(*int8_page.read())
 
 
 @pytest.mark.slow

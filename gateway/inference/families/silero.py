@@ -17,9 +17,9 @@ from gateway.inference.family import Family, Options, Request, Runner
 from gateway.inference.runtime import OnnxModel
 from gateway.inference.sounds import RATE_HZ, Floats, sound_of
 
-_WINDOW = 512
-_CONTEXT = 64
-_WINDOW_US = _WINDOW * 1_000_000 // RATE_HZ
+WINDOW = 512
+CONTEXT = 64
+_WINDOW_US = WINDOW * 1_000_000 // RATE_HZ
 _LEAST_US = 250_000
 _PAUSE_US = 300_000
 _AIR_US = 60_000
@@ -34,8 +34,7 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
 
     def run(request: Request) -> Json:
         sound = sound_of(request.the_blob())
-        chances = _chances(model, sound.samples)
-        spans = _spans(chances, threshold, sound.duration_us)
+        spans = _spans(chances(model, sound.samples), threshold, sound.duration_us)
         return {
             "speech": [{"start_us": start, "end_us": end} for start, end in spans],
             "duration_us": sound.duration_us,
@@ -44,19 +43,19 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
     return run
 
 
-def _chances(model: OnnxModel, samples: Floats) -> list[float]:
+def chances(model: OnnxModel, samples: Floats) -> list[float]:
     """The probability of speech in each 32 ms."""
-    count = -(-len(samples) // _WINDOW)
-    padded = np.zeros(_CONTEXT + count * _WINDOW, dtype=np.float32)
-    padded[_CONTEXT : _CONTEXT + len(samples)] = samples
+    count = -(-len(samples) // WINDOW)
+    padded = np.zeros(CONTEXT + count * WINDOW, dtype=np.float32)
+    padded[CONTEXT : CONTEXT + len(samples)] = samples
     state = np.zeros((2, 1, 128), dtype=np.float32)
     rate = np.array(RATE_HZ, dtype=np.int64)
-    chances = []
+    found = []
     for n in range(count):
-        window = padded[n * _WINDOW : n * _WINDOW + _CONTEXT + _WINDOW][None]
+        window = padded[n * WINDOW : n * WINDOW + CONTEXT + WINDOW][None]
         chance, state = model.run({"input": window, "state": state, "sr": rate})
-        chances.append(float(chance[0, 0]))
-    return chances
+        found.append(float(chance[0, 0]))
+    return found
 
 
 def _spans(chances: list[float], threshold: float, duration_us: int) -> list[tuple[int, int]]:

@@ -9,8 +9,9 @@ corner of the mouth, the person's own right and left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from PIL import Image
 
 from gateway.entities import Json
 from gateway.errors import ModelBroken
-from gateway.inference.family import Family, Options, Request, Runner
+from gateway.inference.family import Family, Options, Runner
 from gateway.inference.pictures import picture_of
 from gateway.inference.runtime import Array, OnnxModel
 
@@ -31,9 +32,16 @@ _CANDIDATES = 1000
 _LONGEST_PX = 1280
 
 Floats = npt.NDArray[np.float32]
+Finder: TypeAlias = Callable[[Image.Image], list[Json]]
 
 
 def load(files: Mapping[str, Path], options: Options) -> Runner:
+    find = finder(files, options)
+    return lambda request: {"faces": find(picture_of(request.the_blob()).image)}
+
+
+def finder(files: Mapping[str, Path], options: Options) -> Finder:
+    """The faces in a decoded picture, as the task answers them."""
     if len(files) != 1:
         raise ModelBroken("a face detector is exactly one file")
     model = OnnxModel(next(iter(files.values())), threads=options.threads)
@@ -43,23 +51,22 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
     min_score = options.number("min_score", 0.6)
     max_overlap = options.number("max_overlap", 0.3)
 
-    def run(request: Request) -> Json:
-        image = picture_of(request.the_blob()).image
-        tensor, size = _tensor(image, side_px)
+    def find(image: Image.Image) -> list[Json]:
+        tensor, size = tensor_of(image, side_px)
         boxes, points, scores = _decoded(model.run({"input": tensor}), tensor.shape[2], tensor.shape[3])
         keep = _best(boxes, scores, min_score=min_score, max_overlap=max_overlap)
         scale = np.array(size, dtype=np.float32)
-        faces = []
+        faces: list[Json] = []
         for i in keep:
             (x0, y0), (x1, y1) = np.clip(boxes[i].reshape(2, 2) / scale, 0.0, 1.0).tolist()
             place = {"x": x0, "y": y0, "w": x1 - x0, "h": y1 - y0}
             faces.append({"score": float(scores[i]), "points": (points[i] / scale).tolist()} | place)
-        return {"faces": faces}
+        return faces
 
-    return run
+    return find
 
 
-def _tensor(image: Image.Image, side_px: int) -> tuple[Floats, tuple[int, int]]:
+def tensor_of(image: Image.Image, side_px: int) -> tuple[Floats, tuple[int, int]]:
     """The picture at a long side of at most `side_px` in the top left of black paper, whose sides are the next
     multiples of 32; and its size there. A smaller picture keeps its pixels."""
     ratio = min(1.0, side_px / max(image.size))
