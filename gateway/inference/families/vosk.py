@@ -40,7 +40,7 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
             heard += end - start
             recognizer = KaldiRecognizer(model, RATE_HZ)
             recognizer.SetWords(True)
-            words += _words(recognizer, pcm16(sound.samples[start:end]), start * 1_000_000 // RATE_HZ)
+            words += words_of(recognizer, pcm16(sound.samples[start:end]), start * 1_000_000 // RATE_HZ)
         return {
             "text": " ".join(str(word["word"]) for word in words),
             "words": words,
@@ -51,7 +51,8 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
     return run
 
 
-def _words(recognizer: Any, pcm: bytes, start_us: int) -> list[Json]:  # `Any`: the library has no types
+def words_of(recognizer: Any, pcm: bytes, start_us: int) -> list[Json]:  # `Any`: the library has no types
+    """What a recogniser hears in a stretch that begins at `start_us` of its recording."""
     parts = []
     for at in range(0, len(pcm), _STEP_BYTES):
         if recognizer.AcceptWaveform(pcm[at : at + _STEP_BYTES]):
