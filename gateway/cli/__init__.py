@@ -29,7 +29,10 @@ class _Commands(click.Group):
 def root() -> None:
     """A home's own memory: what its cameras saw and heard, kept and found on this box.
 
-    The data folder is HEARTHLOG_HOME; settings are in its hearthlog.toml, each also as HEARTHLOG_SECTION_KEY.
+    To look around, without a camera: hearthlog demo. When something is wrong: hearthlog doctor.
+
+    Everything is kept in the folder that HEARTHLOG_HOME names (else ~/.local/share/hearthlog). Settings are in its
+    hearthlog.toml, each also a variable such as HEARTHLOG_HTTP_PORT; docs/settings.md lists them.
     """
 
 

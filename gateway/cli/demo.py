@@ -9,12 +9,28 @@ from pathlib import Path
 
 import click
 
+from gateway.errors import HearthlogError
 
-@click.command()
-@click.option("--once", is_flag=True, help="Stop when enough frames can be searched, and print a JSON summary.")
-@click.option("--frames", default=200, show_default=True, help="How many frames --once waits for.")
-@click.option("--camera", "cameras", multiple=True, metavar="NAME", help="Only this one (porch …); may be repeated.")
-@click.option("--seed", default=1, show_default=True, help="Another seed is another family and another day.")
+
+@click.command(short_help="Try it out with simulated cameras; nothing else is needed.")
+@click.option("--once", is_flag=True, help="Stop when enough pictures can be searched, and print a JSON summary.")
+@click.option(
+    "--frames",
+    default=200,
+    show_default=True,
+    type=click.IntRange(1, 100_000),
+    help="How many pictures must be searchable before --once stops.",
+)
+@click.option(
+    "--camera", "cameras", multiple=True, metavar="NAME", help="Only this one (porch, …); may be given again."
+)
+@click.option(
+    "--seed",
+    default=1,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    help="Another number is another family and another day.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log every small thing.")
 def demo(once: bool, frames: int, cameras: tuple[str, ...], seed: int, verbose: bool) -> None:
     """Try it out: a broker, the gateway and simulated cameras of a home, all on this machine.
@@ -54,7 +70,14 @@ async def _show(settings: object, show: object, *, once_only: bool) -> None:
             counted = asyncio.create_task(run.once(stage, show), name="once")
             await asyncio.wait({stopped, counted}, return_when=asyncio.FIRST_COMPLETED)
             if counted.done():
-                summary = counted.result()
+                try:
+                    summary = counted.result()
+                except TimeoutError as error:
+                    raise HearthlogError(
+                        f"{show.frames} pictures could not be searched within {run.GIVE_UP_S / 60:.0f} minutes",
+                        code="demo-too-slow",
+                        hint="The demo's day may have fewer: ask for less with --frames",
+                    ) from error
             counted.cancel()
             stopped.cancel()
         else:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gateway.entities import Json
 
 _LOOK_S = 1.0
+_PRIVACY = "Who may see what it takes: its owner, admins and members, or guests as well."
 
 
 @click.group()
@@ -25,7 +26,7 @@ def devices() -> None:
 @devices.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """Show every camera, how it is, and where it publishes."""
+    """Show every camera and how it is."""
     found = ask(Request("GET", "/devices"))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
@@ -41,18 +42,18 @@ def list_(as_json: bool) -> None:
 @click.argument("device")
 @click.option("--name", default=None, help="What people call it.")
 @click.option("--room", default=None, help="Where it is.")
-@click.option("--privacy", type=click.Choice(["private", "circle", "public"]), default=None, help="Who may see it.")
+@click.option("--privacy", type=click.Choice(["private", "circle", "public"]), default=None, help=_PRIVACY)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def add(device: str, name: str | None, room: str | None, privacy: str | None, as_json: bool) -> None:
-    """Name a camera by the id in its topic: a-z, 0-9 and -."""
+    """Add another maker's camera. DEVICE is its id in MQTT topics: 3 to 32 of a-z, 0-9 and -."""
     given = {"id": device, "name": name, "room": room, "privacy": privacy}
     made = ask(Request("POST", "/devices", body={key: value for key, value in given.items() if value is not None}))
     click.echo(json.dumps(made, ensure_ascii=False) if as_json else f"{made['name']} publishes to {made['topic']}")
 
 
-@devices.command()
-@click.option("--address", default="", help="host or host:port under which cameras reach this box.")
-@click.option("--wait/--no-wait", default=True, help="Stay until the camera came in or the window is over.")
+@devices.command(short_help="Let one camera in, by a code for five minutes.")
+@click.option("--address", default="", help="HOST or HOST:PORT under which cameras reach this box.")
+@click.option("--wait/--no-wait", default=True, help="Stay until the camera came in or the code is over.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def pair(address: str, wait: bool, as_json: bool) -> None:
     """Let one camera in: shows a code for five minutes, as text and as a QR code."""
@@ -82,7 +83,7 @@ def pair(address: str, wait: bool, as_json: bool) -> None:
 @click.argument("device")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def password(device: str, as_json: bool) -> None:
-    """Give another maker's camera a password, which is shown this once. The one before opens nothing any more."""
+    """Give another maker's camera a password. It is shown this once, and the one before opens nothing any more."""
     given = running(Request("POST", f"/devices/{device}/password"))
     if as_json:
         click.echo(json.dumps(given))
@@ -97,7 +98,7 @@ def password(device: str, as_json: bool) -> None:
 @click.argument("device")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def revoke(device: str, yes: bool) -> None:
-    """Put a camera out: it is disconnected at once and its password opens nothing. What it took stays."""
+    """Put a camera out. It is disconnected at once and its password opens nothing; what it took stays."""
     if not yes:
         click.confirm(f"Put {device} out? To come back it has to be paired again.", abort=True)
     done = ask(Request("POST", f"/devices/{device}/revoke"))
@@ -111,9 +112,9 @@ def revoke(device: str, yes: bool) -> None:
 @click.argument("device")
 @click.option("--name", default=None, help="What people call it.")
 @click.option("--room", default=None, help="Where it is.")
-@click.option("--privacy", type=click.Choice(["private", "circle", "public"]), default=None, help="Who may see it.")
+@click.option("--privacy", type=click.Choice(["private", "circle", "public"]), default=None, help=_PRIVACY)
 def change(device: str, name: str | None, room: str | None, privacy: str | None) -> None:
-    """Name a camera, say where it is and who may see what it takes."""
+    """Change a camera's name, its room, or who may see what it takes."""
     given = {"name": name, "room": room, "privacy": privacy}
     body = {key: value for key, value in given.items() if value is not None}
     made = ask(Request("PATCH", f"/devices/{device}", body=body))
@@ -122,10 +123,10 @@ def change(device: str, name: str | None, room: str | None, privacy: str | None)
 
 @devices.command()
 @click.argument("device")
-@click.option("--version", default="", help="Which; else the newest there is.")
+@click.option("--version", default="", help="Which version; else the newest that was added.")
 @click.option("--allow-downgrade", is_flag=True, help="Also one that is no newer than what the camera runs.")
 def update(device: str, version: str, allow_downgrade: bool) -> None:
-    """Have a camera fetch firmware that was added. It goes back by itself if the new one does not work."""
+    """Have a camera fetch new firmware. It goes back by itself if the new one does not work."""
     body = {"cmd": "update", "version": version, "allow_downgrade": allow_downgrade}
     made = running(Request("POST", f"/devices/{device}/commands", body=body))
     click.echo(f"{device} was asked; it has until {made['expires_at']}. Its page tells what became of it.")
@@ -133,13 +134,13 @@ def update(device: str, version: str, allow_downgrade: bool) -> None:
 
 @devices.group()
 def firmware() -> None:
-    """Firmware that cameras can be given over the air."""
+    """Firmware for paired cameras, over the air."""
 
 
 @firmware.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def firmware_list(as_json: bool) -> None:
-    """Show what there is, the newest of each board first."""
+    """Show what was added, the newest of each board first."""
     found = ask(Request("GET", "/firmware"))
     if as_json:
         click.echo(json.dumps(found))
@@ -151,7 +152,7 @@ def firmware_list(as_json: bool) -> None:
 @firmware.command("add")
 @click.argument("image", type=click.Path(exists=True, dir_okay=False))
 def firmware_add(image: str) -> None:
-    """Offer IMAGE, whose manifest and signature lie beside it as IMAGE.manifest and IMAGE.sig."""
+    """Offer IMAGE to cameras. Beside it lie IMAGE.manifest and IMAGE.sig, as `sign` writes them."""
     from pathlib import Path
 
     from gateway import releases
@@ -176,9 +177,11 @@ def firmware_add(image: str) -> None:
 
 @firmware.command("sign")
 @click.argument("image", type=click.Path(exists=True, dir_okay=False))
-@click.option("--board", required=True, help="For which board.")
-@click.option("--version", required=True, help="MAJOR.MINOR.PATCH.")
-@click.option("--key", required=True, type=click.Path(exists=True, dir_okay=False), help="PEM of the release key.")
+@click.option("--board", required=True, help="For which board, as its cameras call it.")
+@click.option("--version", required=True, help="Such as 1.4.2.")
+@click.option(
+    "--key", required=True, type=click.Path(exists=True, dir_okay=False), help="The maker's private key, PEM."
+)
 def firmware_sign(image: str, board: str, version: str, key: str) -> None:
     """For makers of firmware: write IMAGE.manifest and IMAGE.sig."""
     from pathlib import Path
@@ -188,7 +191,10 @@ def firmware_sign(image: str, board: str, version: str, key: str) -> None:
 
     from gateway import releases
 
-    loaded = serialization.load_pem_private_key(Path(key).read_bytes(), password=None)
+    try:
+        loaded = serialization.load_pem_private_key(Path(key).read_bytes(), password=None)
+    except (ValueError, TypeError) as error:  # no PEM, or one with a password
+        raise click.UsageError(f"{key} is no PEM file of a private key without a password") from error
     if not isinstance(loaded, ec.EllipticCurvePrivateKey) or loaded.curve.name != "secp256r1":
         raise click.UsageError("the release key is an ECDSA key on P-256")
     manifest = releases.manifest_of(Path(image).read_bytes(), board=board, version=version)

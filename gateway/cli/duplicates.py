@@ -26,7 +26,7 @@ def duplicates() -> None:
 @click.option("--kind", type=click.Choice(KINDS), default=None, help="The first with something to decide by default.")
 @click.option("--all", "everything", is_flag=True, help="Also groups that somebody has been through.")
 @click.option("--decided", is_flag=True, help="What people said of pairs, in place of groups.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 100))
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 100), help="How many.")
 @click.option("--cursor", default="", help="`next` of the page before.")
 @_user
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -51,7 +51,7 @@ def list_(
         _show(found)
 
 
-@duplicates.command()
+@duplicates.command(short_help="Keep all of a group, or one picture of it.")
 @click.argument("group")
 @_kind
 @click.option("--only", default="", help="Put every other picture of the group into the bin.")
@@ -69,7 +69,7 @@ def keep(group: str, kind: str, only: str, user: str, as_json: bool) -> None:
     click.echo(json.dumps(done, ensure_ascii=False) if as_json else said)
 
 
-@duplicates.command()
+@duplicates.command(short_help="Say that two pictures are not the same.")
 @click.argument("memory")
 @click.argument("other")
 @_user
@@ -79,7 +79,7 @@ def apart(memory: str, other: str, user: str) -> None:
     click.echo("They are kept apart from now on.")
 
 
-@duplicates.command()
+@duplicates.command(short_help="Say that two pictures are the same.")
 @click.argument("memory")
 @click.argument("other")
 @_user

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 4
 
 
-@click.command()
+@click.command(short_help="Take in pictures, recordings and notes from files.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--user", default="", help="Whose memories they become; the first admin's by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

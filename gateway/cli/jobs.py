@@ -11,13 +11,13 @@ from gateway.cli.client import Request, ask
 
 @click.group()
 def jobs() -> None:
-    """The queue, and what was set aside."""
+    """What waits to be understood, and what failed for good."""
 
 
 @jobs.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """Show what waits per step, and what was set aside and why."""
+    """Show what waits for each step, and what was set aside and why."""
     found = ask(Request("GET", "/jobs"))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
@@ -34,9 +34,9 @@ def list_(as_json: bool) -> None:
 @jobs.command()
 @click.argument("job", required=False)
 @click.option("--all", "everything", is_flag=True, help="Everything that was set aside.")
-@click.option("--step", default="", help="Everything of this step.")
+@click.option("--step", default="", help="Everything that was set aside by this step, such as ocr.")
 def retry(job: str | None, everything: bool, step: str) -> None:
-    """Try again what was set aside."""
+    """Try again what was set aside. JOB is a number that `hearthlog jobs list` shows."""
     if job:
         ask(Request("POST", f"/jobs/{int(job)}/retry" if job.isdigit() else "/jobs/0/retry", body={}))
         click.echo("It is tried again.")

@@ -24,7 +24,7 @@ _TIERS = click.Choice(("pi4", "pi5", "jetson", "x86"))
 _TIER = click.option("--tier", type=_TIERS, help="As if this machine were another one.")
 
 
-@click.group()
+@click.group(short_help="The models that understand pictures, sound and text.")
 def models() -> None:
     """Fetch and check the models that understand pictures, sound and text."""
 
@@ -46,7 +46,7 @@ def list_(tier: str | None, as_json: bool) -> None:
     _print(found.installed(), found.board, as_json, spaces.look(settings.home / "hearthlog.db"), providers)
 
 
-@models.command()
+@models.command(short_help="Fetch models by name, by task, or all.")
 @click.argument("what", nargs=-1, required=True, metavar="MODEL|TASK|all")
 @click.option("--mirror", type=_FOLDER, help="A folder with the files; looked into before any host is asked.")
 @_TIER
@@ -122,7 +122,7 @@ def verify(what: str, as_json: bool) -> None:
     sys.exit(1 if any(each.state is State.BROKEN for each in looks) else 0)
 
 
-@models.command()
+@models.command(short_help="Time every ready model on this machine.")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="[FILE]...")
 @click.option("--runs", default=30, show_default=True, type=click.IntRange(1, 1000), help="Runs of each model.")
 @click.option("--only", multiple=True, metavar="MODEL|TASK", help="Not all; may be given again.")

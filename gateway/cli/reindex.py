@@ -11,8 +11,8 @@ from gateway.cli.client import Request, ask
 
 
 @click.command()
-@click.option("--status", is_flag=True, help="Change nothing; tell which model answers, and how far a new one is.")
-@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+@click.option("--status", is_flag=True, help="Make nothing anew; tell which model answers, and how far a new one is.")
+@click.option("--json", "as_json", is_flag=True, help="The status as JSON; nothing is made anew.")
 def reindex(status: bool, as_json: bool) -> None:
     """Make the indexes anew from what is stored. Nothing is lost; search answers meanwhile."""
     if status or as_json:

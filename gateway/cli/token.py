@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def token() -> None:
-    """Tokens, with which programs come in."""
+    """Tokens, by which programs use the API."""
 
 
 @token.command()
-@click.option("--user", required=True, help="For whom it speaks.")
-@click.option("--scope", default="read", show_default=True, help="What it may: read, write, or both with a comma.")
-@click.option("--name", default="", help="What for; shown in the list.")
-@click.option("--days", type=click.IntRange(1, 3_650), help="How long it opens; else until it is ended.")
+@click.option("--user", required=True, help="Whose token it is: it may see what this person may.")
+@click.option("--scope", default="read", show_default=True, help="What it may do: read, write, or read,write.")
+@click.option("--name", default="", help="What it is for; the list shows it.")
+@click.option("--days", type=click.IntRange(1, 3_650), help="How many days it works; without, until it is ended.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def create(user: str, scope: str, name: str, days: int | None, as_json: bool) -> None:
     """Make a token. It is shown this once."""
@@ -46,7 +46,7 @@ def create(user: str, scope: str, name: str, days: int | None, as_json: bool) ->
 
 
 @token.command("list")
-@click.option("--user", required=True, help="Whose.")
+@click.option("--user", required=True, help="Whose tokens.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(user: str, as_json: bool) -> None:
     """Show somebody's tokens, without their secrets."""
@@ -66,9 +66,9 @@ def list_(user: str, as_json: bool) -> None:
 
 @token.command()
 @click.argument("token_id")
-@click.option("--user", required=True, help="Whose.")
+@click.option("--user", required=True, help="Whose token it is.")
 def end(token_id: str, user: str) -> None:
-    """End a token: it opens nothing from then on."""
+    """End a token for good. TOKEN_ID is the first word of its line in `hearthlog token list`."""
 
     async def alone(settings: Settings) -> Json:
         async with accounts_alone(settings) as accounts:

@@ -26,7 +26,8 @@ def user() -> None:
     type=click.Choice(["admin", "member", "guest"]),
     default="member",
     show_default=True,
-    help="The first admin also takes over what the cameras sent before.",
+    help="An admin changes the house, a member sees what is shared, a guest what is public. The first admin also takes"
+    " over what cameras sent before.",
 )
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -50,7 +51,7 @@ def add(name: str, role: str, password_stdin: bool, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the new password from standard input.")
 def password(name: str, password_stdin: bool) -> None:
-    """Set somebody's password when it is forgotten. They are signed out everywhere."""
+    """Set somebody's password, when it is forgotten. They are signed out everywhere."""
     new = read_password(from_stdin=password_stdin)
 
     async def alone(settings: Settings) -> Json:

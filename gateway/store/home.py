@@ -82,7 +82,7 @@ _SAID = {
     errno.EDQUOT: ("disk-full", "this user's share of the disk is full", "Make room"),
     errno.EEXIST: ("data-folder", "there is a file where a folder should be", _ANOTHER),
     errno.ENOTDIR: ("data-folder", "there is a file where a folder should be", _ANOTHER),
-    errno.ENOENT: ("not-there", "there is no such file", _ANOTHER),
+    errno.ENOENT: ("not-there", "there is no such file", "Look whether its name is right"),
 }
 
 
