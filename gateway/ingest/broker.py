@@ -1,7 +1,7 @@
 """One connection to the broker: opened, its messages handed on as they come, acknowledged by hand.
 
-aiomqtt has no manual acknowledgement and drops messages when its queue is full, so this module, and it alone, reaches
-for the paho client inside (aiomqtt 2.5, `_client`); tests/e2e pins that this works.
+aiomqtt has no manual acknowledgement and drops messages when its queue is full, so this module, with `packets` that
+reads for it, reaches for the paho client inside (aiomqtt 2.5, `_client`); tests/e2e pins that this works.
 """
 
 from __future__ import annotations
