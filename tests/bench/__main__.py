@@ -1,4 +1,4 @@
-"""`make bench`: every figure that the README quotes, as a table and as bench-YYYYMMDD.json.
+"""`make bench`: every figure that the README quotes, as a table and as bench-YYYYMMDD-HHMM.json.
 
 ARGS="--quick" is a look in a few minutes; ARGS="--only ingest --rounds 5" is one row at full length.
 """
@@ -16,12 +16,14 @@ from pathlib import Path
 
 from tests.bench import (
     ack,
+    asking,
     backlog,
     captions,
     copies,
     copy_crowd,
     finding,
     ingest,
+    memory,
     own_home,
     quality,
     reading,
@@ -36,6 +38,7 @@ NAMES = (
     "backlog",
     "ack",
     "steps",
+    "memory",
     "search",
     "whole",
     "help",
@@ -63,8 +66,9 @@ def main(argv: list[str]) -> int:
         "ingest": lambda: [ingest.run(quick=quick, rounds=rounds)],
         "backlog": lambda: [backlog.run(quick=quick)],
         "ack": lambda: [ack.run(quick=quick)],
-        "steps": lambda: [steps.run(quick=quick, rounds=rounds)],
-        "search": lambda: finding.run(quick=quick, rounds=rounds),
+        "steps": lambda: steps.run(quick=quick, rounds=rounds),
+        "memory": lambda: memory.run(quick=quick),
+        "search": lambda: [*finding.run(quick=quick, rounds=rounds), asking.run(quick=quick, rounds=rounds)],
         "whole": lambda: whole.run(quick=quick, rounds=rounds),
         "home": lambda: own_home.run(quick=quick),
         "help": lambda: [whole.run_help(rounds=rounds)],
@@ -91,7 +95,7 @@ def main(argv: list[str]) -> int:
         "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
     }
-    write_json(results, Path(f"bench-{dt.datetime.now(dt.UTC):%Y%m%d}.json"), about=about)
+    write_json(results, Path(f"bench-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M}.json"), about=about)
     return 0 if all(each.passed is not False for each in results) else 1
 
 

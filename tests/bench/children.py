@@ -112,11 +112,20 @@ def family(pid: int) -> list[int]:
 
 def pss_mb(pids: Sequence[int]) -> float:
     """Proportional memory of these processes, in MB of 10⁶ bytes."""
+    return _rollup_mb(pids, "Pss:")
+
+
+def own_mb(pids: Sequence[int]) -> float:
+    """The part of it that is no file's: what they took for themselves."""
+    return _rollup_mb(pids, "Pss_Anon:")
+
+
+def _rollup_mb(pids: Sequence[int], line_of: str) -> float:
     total_kb = 0
     for pid in pids:
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
+                if line.startswith(line_of):
                     total_kb += int(line.split()[1])
     return total_kb * 1_024 / 1e6
 
