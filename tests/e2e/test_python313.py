@@ -19,7 +19,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parents[2]
 PACKAGES = "python3,python3-venv,ca-certificates"
-MAKE_S, INSTALL_S, RUN_S = 600, 900, 600
+MAKE_S, INSTALL_S, RUN_S = 900, 900, 900
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 PASSED_ON = ("PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 
