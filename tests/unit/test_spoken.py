@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.entities import Annotation, Json, Stored
-from gateway.web.pages.memory_view import flaws
+from gateway.web.pages.memory_view import flaws, no_caption
 from gateway.web.pages.spoken_view import sentences, spoken, voices
 from tests.unit.test_speakers import S_US, Turn, speech_of, told
 
@@ -77,3 +77,12 @@ def test_what_is_wrong_with_a_picture_is_said_with_the_one_that_shows_it() -> No
     found = flaws(memory(("quality", {"fault": "blurred"}), ("dedupe", turned)))
     assert [(each.badge.text, each.href) for each in found] == [("Blurred", ""), ("Turned", "/memory/06before")]
     assert flaws(memory(("quality", {"fault": ""}), ("dedupe", {"camera_turned": False}))) == ()
+
+
+def test_why_there_is_no_caption_is_said() -> None:
+    waits = memory()
+    waits.duplicate_of_uid = ""
+    assert no_caption(waits) == "No caption yet."
+    skipped = Stored(1, "caption", 1, "f", 0, 0.0, Annotation(), "no sound could be named", "nothing-named", "")
+    waits.annotations = (skipped,)
+    assert no_caption(waits) == "No caption: no sound could be named."

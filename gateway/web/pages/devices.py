@@ -194,7 +194,7 @@ def _signal(card: DeviceCard) -> Figure:
     if card.rssi_dbm is None:
         return Figure("signal", "Signal", NOT_TOLD, "it does not say")
     bars, told = next((bars, told) for least, bars, told in _SIGNALS if card.rssi_dbm >= least)
-    detail = told if card.state == "awake" else f"{told}, at last contact"
+    detail = told if card.state in ("awake", "look") else f"{told}, at last contact"
     return Figure("signal", "Signal", f"−{abs(card.rssi_dbm)} dBm", detail, bars=svg.signal(bars))
 
 

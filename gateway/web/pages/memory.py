@@ -150,7 +150,7 @@ def page_view(memory: Memory, around: Around, *, zone: str) -> MemoryPage:
         outlines=memory_view.outlines(memory),
         flaws=memory_view.flaws(memory),
         caption=memory.caption,
-        no_caption="It is folded behind another picture." if memory.duplicate_of_uid else "No caption yet.",
+        no_caption=memory_view.no_caption(memory),
         caption_badge=words.caption_badge(memory.caption_source),
         printed=memory.text if capture.kind is not Kind.TEXT else "",
         printed_partly=memory_view.partly_read(memory),

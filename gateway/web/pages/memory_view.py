@@ -76,6 +76,14 @@ def said(memory: Memory, step: str) -> Annotation | None:
     return found.annotation if found else None
 
 
+def no_caption(memory: Memory) -> str:
+    """Why there is none."""
+    if memory.duplicate_of_uid:
+        return "It is folded behind another picture."
+    note = next((each for each in memory.annotations if each.step == "caption"), None)
+    return f"No caption: {note.skipped}." if note is not None and note.skipped else "No caption yet."
+
+
 def partly_read(memory: Memory) -> bool:
     """Whether there is more print in it than was read."""
     read = said(memory, "ocr")
