@@ -7,7 +7,7 @@ import pytest
 from tests.fault import cuts, fuzz, kills, schedules
 from tests.fault.mutants import MUTANTS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.mark.system("mosquitto")
@@ -25,7 +25,6 @@ def test_power_cuts_lose_nothing_acknowledged() -> None:
 
 
 @pytest.mark.system("mosquitto", "gcc", "make")
-@pytest.mark.timeout(900)
 def test_seeded_fault_schedules_lose_nothing_from_the_card_to_the_gateway() -> None:
     for result in schedules.run(count=60):
         assert result.passed, result
