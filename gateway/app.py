@@ -34,7 +34,7 @@ from gateway.ingest.clock import synchronised
 from gateway.ingest.dating import Dating
 from gateway.ingest.lane import Link
 from gateway.ingest.mqtt import MqttIngest, Times, accepts_unknown
-from gateway.ingest.reach import advice, place_of
+from gateway.ingest.reach import advice, place_of, without_number
 from gateway.jobs.bin import Bin
 from gateway.jobs.health import Watch, Watched
 from gateway.jobs.heat import Heat
@@ -306,7 +306,7 @@ async def _next_to_go(retention: Retention) -> str:
 def _broker(links: Sequence[Link], broker: Address) -> list[Part]:
     """Of each lane how it is; of a broker that is away one line, with what helps."""
     down = [link for link in links if link.connected_since_us is None]
-    why = next((f": {link.last_error.rstrip('.')}" for link in down if link.last_error), "")
+    why = next((f": {without_number(link.last_error)}" for link in down if link.last_error), "")
     away = f"The broker at {place_of(broker)} cannot be reached{why}. {advice(broker)}."
     if len(down) == len(links):
         return [Part("Broker", "look", away)]

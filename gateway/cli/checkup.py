@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import errno
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from gateway.inference.board import this_board
 from gateway.inference.models import Models, State
 from gateway.ingest.broker import Refused, Session, connect, parse_address
 from gateway.ingest.clock import synchronised
-from gateway.ingest.reach import advice, place_of
+from gateway.ingest.reach import advice, place_of, without_number
 from gateway.jobs import probes
 from gateway.store import db, home, jobs
 from gateway.web import serve
@@ -207,7 +206,7 @@ async def _broker(settings: Settings) -> Line:
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "it does not answer"
-    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)).rstrip(".")
+    return without_number(str(error))
 
 
 def _disk(settings: Settings) -> Iterator[Line]:

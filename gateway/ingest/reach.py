@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -49,6 +50,11 @@ def reach_of(settings: Mqtt, place: str) -> Reach:
 def place_of(address: Address) -> str:
     """`host:port` of the gateway's own broker, for people."""
     return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
+
+
+def without_number(why: str) -> str:
+    """A reason of the system without `[Errno 111]`, and without a full stop."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", why).rstrip(".")
 
 
 def advice(address: Address) -> str:

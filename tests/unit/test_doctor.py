@@ -20,6 +20,7 @@ from gateway.config import Http, Mqtt
 from gateway.inference.models import Models
 from gateway.ingest.broker import parse_address
 from gateway.ingest.lane import Link
+from gateway.jobs import probes
 from gateway.jobs.probes import Disk
 from gateway.store.db import Database
 from gateway.store.home import hold
@@ -178,7 +179,7 @@ def test_a_folder_that_is_open_to_others(home: Path) -> None:
 def test_the_disk_and_its_floor(
     home: Path, monkeypatch: pytest.MonkeyPatch, disk: Disk, floor_mb: str, ok: bool, says: str
 ) -> None:
-    monkeypatch.setattr(checkup.probes, "disk", lambda _: disk)
+    monkeypatch.setattr(probes, "disk", lambda _: disk)
     monkeypatch.setenv("HEARTHLOG_STORAGE_FREE_FLOOR_MB", floor_mb)
     (line,) = ask()[1]["Disk"]
     assert line.ok is ok
@@ -219,7 +220,9 @@ def test_a_broker_that_answers(home: Path, mosquitto: Path, tmp_path: Path, monk
 
 def test_a_broker_that_is_away_is_told_once_with_its_address_and_what_helps() -> None:
     address = parse_address(Mqtt(url="mqtt://10.0.0.7:1884"))
-    up, down = (Link(lane, at, "5", "Connection refused", 0) for lane, at in (("plain", 1), ("record", None)))
+    up, down = (
+        Link(lane, at, "5", "[Errno 111] Connection refused", 0) for lane, at in (("plain", 1), ("record", None))
+    )
     (part,) = _broker([down, down], address)
     assert (part.name, part.state) == ("Broker", "look")
     assert part.detail.startswith("The broker at 10.0.0.7:1884 cannot be reached: Connection refused. Does it run")
