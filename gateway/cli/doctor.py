@@ -13,7 +13,7 @@ from gateway.cli.client import Request, call
 from gateway.errors import ConfigError, HearthlogError
 
 if TYPE_CHECKING:
-    from gateway.cli.checkup import Line
+    from gateway.checkup import Line
     from gateway.entities import Json
 
 
@@ -39,7 +39,7 @@ def doctor(as_json: bool) -> None:
 
 
 def _lines() -> list[Line]:
-    from gateway.cli.checkup import Line, look
+    from gateway.checkup import Line, look
     from gateway.config import load
 
     try:

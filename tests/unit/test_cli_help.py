@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -37,6 +39,14 @@ def test_every_command_and_option_says_what_it_is_for(path: tuple[str, ...]) -> 
 def test_no_line_of_a_list_of_commands_is_cut_off(path: tuple[str, ...]) -> None:
     if isinstance(COMMANDS[path], click.Group):
         assert "..." not in CliRunner().invoke(root, [*path, "--help"]).output.partition("Commands:")[2]
+
+
+def test_help_imports_nothing_that_is_heavy() -> None:
+    """To find the commands imports every module of `gateway.cli`."""
+    say = "import sys; from gateway.cli import root; root.list_commands(None); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, check=True)
+    heavy = {"sqlite3", "asyncio", "aiohttp", "numpy", "pydantic", "cryptography", "aiomqtt", "gateway.config"}
+    assert not heavy & set(done.stdout.split())
 
 
 @pytest.mark.parametrize(

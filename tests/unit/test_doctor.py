@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from gateway import checkup
 from gateway.app import _broker
-from gateway.cli import checkup, root
-from gateway.cli.checkup import Line
+from gateway.checkup import Line
+from gateway.cli import root
 from gateway.config import Http, Mqtt
 from gateway.inference.models import Models
 from gateway.ingest.broker import parse_address
