@@ -162,5 +162,8 @@ class LiteModel:
 
 
 def read_labels(path: Path) -> list[str]:
-    """Lines of a label file, each at most 100 characters, in order."""
-    return [line.strip()[:100] for line in path.read_text(encoding="utf-8").splitlines()]
+    """Lines of a label file, each at most 100 characters, in order. ModelBroken for a file that is no text."""
+    try:
+        return [line.strip()[:100] for line in path.read_text(encoding="utf-8").splitlines()]
+    except UnicodeDecodeError as error:
+        raise ModelBroken(f"{path.name} holds no labels", hint="hearthlog models verify") from error
