@@ -45,6 +45,8 @@ _ENLARGE_BELOW_PX = 1_000
 """A picture whose long side is shorter is read at twice its size: letters are best read at about 30 pixels."""
 _COLUMNS = 12
 _WORD = "5"
+_NOT_LOADED = 1
+"""How it ends when what it was trained on cannot be read: what it is given to read is always a picture."""
 
 Place: TypeAlias = tuple[int, int, int, int]
 
@@ -98,6 +100,8 @@ def _answer(command: tuple[str, ...], image: Image.Image, threads: int) -> str:
                 raise WorkerFailed(f"{_PROGRAM} took more than {_SECONDS} s", code="deadline") from error
             finally:
                 process.kill()
+        if process.returncode == _NOT_LOADED:
+            raise ModelBroken(f"{_PROGRAM} cannot load its file", hint="hearthlog models verify")
         if process.returncode != 0:
             raise WorkerFailed(f"{_PROGRAM} ended with status {process.returncode}", code="died")
         answer.seek(0)
