@@ -20,6 +20,8 @@ from gateway.inference.sounds import RATE_HZ, pcm16, sound_of, spans_of
 _MOST_S = 60
 _FRAME_US = 10_000
 _DRAFT = 0.3
+_COMMON = "the"
+"""A word that every English dictionary has."""
 
 
 def load(files: Mapping[str, Path], options: Options) -> Runner:
@@ -34,6 +36,8 @@ def load(files: Mapping[str, Path], options: Options) -> Runner:
         )
     except (RuntimeError, KeyError) as error:
         raise ModelBroken("the draft model cannot be loaded", hint="hearthlog models verify") from error
+    if decoder.lookup_word(_COMMON) is None:  # lines that it cannot read it passes over, be it all of them
+        raise ModelBroken("the draft model's dictionary has no words", hint="hearthlog models verify")
 
     def run(request: Request) -> Json:
         sound = sound_of(request.the_blob())
