@@ -9,8 +9,21 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.entities import CapturedAt, Decoded, Kind, Lane, Priority, Privacy, Role, TimeSource, Viewer
+from gateway.entities import (
+    CapturedAt,
+    Decoded,
+    Json,
+    Kind,
+    Lane,
+    Priority,
+    Privacy,
+    Provenance,
+    Role,
+    TimeSource,
+    Viewer,
+)
 from gateway.index.indexer import Index
+from gateway.inference.family import Request
 from gateway.inference.workers import Workers
 from gateway.jobs.reembed import Reembed
 from gateway.memory import Memories
@@ -46,10 +59,10 @@ class Twin(TwinWorkers):
         super().__init__()
         self.read = []
 
-    async def run(self, task, blob=None, *, params=None, priority=Priority.BACKLOG, space=""):  # type: ignore[no-untyped-def]  # as its parent
-        reply = await super().run(task, blob, params=params or {}, priority=priority, space=space)
-        self.read += [(reply.provenance.revision, text) for text in (params or {}).get("texts", ())]
-        return reply
+    async def answer(self, task: str, request: Request, used: Provenance) -> Json:
+        said = await super().answer(task, request, used)
+        self.read += [(used.revision, text) for text in request.params.get("texts", ())]
+        return said
 
 
 @dataclass

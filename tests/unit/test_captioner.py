@@ -14,7 +14,7 @@ from PIL import Image
 
 from gateway.entities import Annotation, BlobRef, Json, Kind, Priority, Provenance, Stored
 from gateway.errors import ModelBroken
-from gateway.inference.workers import Reply
+from gateway.inference.family import Request
 from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.runner import House, Runner
 from gateway.pipeline.step import Context, fingerprint
@@ -25,28 +25,19 @@ ANSWER: Json = {"caption": "a dog  beside a bicycle . ", "tokens": [1], "stopped
 
 
 class _Captioner(TwinWorkers):
-    """A twin with a captioner that says `answer`, or raises it."""
+    """A twin with a captioner that says `said`, or raises it."""
 
-    def __init__(self, answer: Json | ModelBroken) -> None:
+    def __init__(self, said: Json | ModelBroken) -> None:
         super().__init__()
-        self.answer = answer
+        self.said = said
 
-    async def run(
-        self,
-        task: str,
-        blob: BlobRef | None = None,
-        *,
-        params: Json | None = None,
-        priority: Priority = Priority.BACKLOG,
-        space: str = "",
-    ) -> Reply:
+    async def answer(self, task: str, request: Request, used: Provenance) -> Json:
         if task != "caption":
-            return await super().run(task, blob, params=params or {}, priority=priority, space=space)
-        assert blob is not None
-        self.asked.append((task, priority))
-        if isinstance(self.answer, ModelBroken):
-            raise self.answer
-        return Reply(data=self.answer, provenance=self.provenance(task), took_ms=1.0)
+            return await super().answer(task, request, used)
+        assert request.blob is not None
+        if isinstance(self.said, ModelBroken):
+            raise self.said
+        return self.said
 
     def provenance(self, task: str, *, space: str = "") -> Provenance:
         return Provenance("vit-gpt2", "r1", "p1") if task == "caption" else super().provenance(task, space=space)

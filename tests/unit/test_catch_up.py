@@ -16,9 +16,9 @@ import pytest
 import sqlite_utils
 from PIL import Image
 
-from gateway.entities import BlobRef, Decoded, Json, Kind, Priority, Provenance
+from gateway.entities import Decoded, Json, Kind, Priority, Provenance
 from gateway.errors import ModelBroken, ModelMissing
-from gateway.inference.workers import Reply
+from gateway.inference.family import Request
 from gateway.pipeline.catch_up import catch_up
 from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.runner import House, Runner
@@ -42,24 +42,13 @@ class _Shelf(TwinWorkers):
         self.broken = False
         self.silent: set[str] = set()
 
-    async def run(
-        self,
-        task: str,
-        blob: BlobRef | None = None,
-        *,
-        params: Json | None = None,
-        priority: Priority = Priority.BACKLOG,
-        space: str = "",
-    ) -> Reply:
+    async def answer(self, task: str, request: Request, used: Provenance) -> Json:
         if task != "caption":
-            return await super().run(task, blob, params=params or {}, priority=priority, space=space)
-        who = self.provenance(task)
-        self.asked.append((task, priority))
+            return await super().answer(task, request, used)
         if self.broken:
-            raise ModelBroken(f"the model {who.model} is broken")
-        said = "" if who.model in self.silent else f"{who.model} saw a room"
-        stopped = "end" if said else "abstained"
-        return Reply({"caption": said, "tokens": [1], "stopped": stopped, "confidence": 0.5}, who, 1.0)
+            raise ModelBroken(f"the model {used.model} is broken")
+        said = "" if used.model in self.silent else f"{used.model} saw a room"
+        return {"caption": said, "tokens": [1], "stopped": "end" if said else "abstained", "confidence": 0.5}
 
     def provenance(self, task: str, *, space: str = "") -> Provenance:
         if task != "caption":

@@ -22,14 +22,13 @@ from gateway.entities import (
     Json,
     Lane,
     PairVerdict,
-    Priority,
+    Provenance,
     Stored,
     TimeSource,
 )
 from gateway.inference.families import hearth_copy, overlap, pixels
 from gateway.inference.family import Options, Request, Runner
 from gateway.inference.manifest import manifests_folder
-from gateway.inference.workers import Reply
 from gateway.pipeline import runner
 from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.runner import House
@@ -68,19 +67,10 @@ def _seen(task: str, blob: BlobRef, params: Json) -> Json:
 class _Eyes(TwinWorkers):
     """The twin, but with the models themselves for what the step asks."""
 
-    async def run(
-        self,
-        task: str,
-        blob: BlobRef | None = None,
-        *,
-        params: Json | None = None,
-        priority: Priority = Priority.BACKLOG,
-        space: str = "",
-    ) -> Reply:
-        reply = await super().run(task, blob, params=params or {}, priority=priority, space=space)
-        if blob is None or task not in _models():
-            return reply
-        return Reply(_seen(task, blob, params or {}), reply.provenance, 1.0)
+    async def answer(self, task: str, request: Request, used: Provenance) -> Json:
+        if request.blob is None or task not in _models():
+            return await super().answer(task, request, used)
+        return _seen(task, request.blob, request.params)
 
 
 class _Held(_Eyes):
@@ -91,18 +81,10 @@ class _Held(_Eyes):
         self.let_go = asyncio.Event()
         self._sha256 = sha256
 
-    async def run(
-        self,
-        task: str,
-        blob: BlobRef | None = None,
-        *,
-        params: Json | None = None,
-        priority: Priority = Priority.BACKLOG,
-        space: str = "",
-    ) -> Reply:
-        if task == "pixels" and blob is not None and blob.sha256 == self._sha256:
+    async def answer(self, task: str, request: Request, used: Provenance) -> Json:
+        if task == "pixels" and request.blob is not None and request.blob.sha256 == self._sha256:
             await self.let_go.wait()
-        return await super().run(task, blob, params=params, priority=priority, space=space)
+        return await super().answer(task, request, used)
 
 
 @pytest.fixture

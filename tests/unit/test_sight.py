@@ -12,11 +12,10 @@ import pytest
 from PIL import Image, ImageFilter
 
 from gateway.devices import Devices, Sight
-from gateway.entities import BlobRef, Json, Priority, Privacy, Role, Viewer
+from gateway.entities import Json, Privacy, Provenance, Role, Viewer
 from gateway.inference.families.pixels import measure
 from gateway.inference.family import Request
 from gateway.inference.pictures import picture_of
-from gateway.inference.workers import Reply
 from gateway.jobs.home_assistant import announcement, state
 from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.runner import House, Runner
@@ -31,18 +30,10 @@ STEPS = {name: step for name, step in find_steps().items() if name in ("quality"
 class _Measuring(TwinWorkers):
     """A twin that measures pictures in earnest."""
 
-    async def run(
-        self,
-        task: str,
-        blob: BlobRef | None = None,
-        *,
-        params: Json | None = None,
-        priority: Priority = Priority.BACKLOG,
-        space: str = "",
-    ) -> Reply:
+    async def answer(self, task: str, request: Request, used: Provenance) -> Json:
         if task != "pixels":
-            return await super().run(task, blob, params=params or {}, priority=priority, space=space)
-        return Reply(measure(picture_of(Request(blob, {}).the_blob())), self.provenance(task), 1.0)
+            return await super().answer(task, request, used)
+        return measure(picture_of(request.the_blob()))
 
 
 class _Porch:
