@@ -19,7 +19,7 @@ from gateway.entities import Provenance
 from gateway.errors import ConfigError, ModelBroken, ModelMissing, NotFound
 from gateway.inference.board import Board, this_board
 from gateway.inference.manifest import Manifest, ModelFile, manifests_folder, read_kept, read_manifests, written
-from gateway.inference.receipts import read_receipt, write_receipt, write_whole
+from gateway.inference.receipts import note_down, read_receipt, write_receipt
 
 _RECEIPT = "receipt.json"
 _MANIFEST = "manifest.json"
@@ -303,7 +303,7 @@ class Models:
         if manifest.program and shutil.which(manifest.program) is None:
             return Installed(manifest, State.MISSING, f"the Debian package {manifest.debian} is not installed", ())
         if self._may_be_kept(manifest):
-            write_whole(self.folder / manifest.name / _MANIFEST, written(manifest))
+            note_down(self.folder / manifest.name / _MANIFEST, written(manifest))
         return Installed(manifest, State.READY, "", tuple(files))
 
     def _expected(self, manifest: Manifest, receipt: Mapping[str, dict[str, object]]) -> list[_Expected]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
+
+from gateway.files import write_whole
 
 
 def read_receipt(path: Path) -> dict[str, dict[str, object]]:
@@ -23,18 +24,15 @@ def read_receipt(path: Path) -> dict[str, dict[str, object]]:
 
 def write_receipt(path: Path, entries: Mapping[str, Mapping[str, object]]) -> None:
     """A receipt that cannot be written only costs hashing again."""
-    write_whole(path, json.dumps(entries, indent=1))
+    note_down(path, json.dumps(entries, indent=1))
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Whole or not at all; nothing where it says this already, or cannot be written."""
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        if path.exists() and path.read_text(encoding="utf-8") == text:
+def note_down(path: Path, text: str) -> None:
+    """Whole or not at all; nothing where it says this already, or cannot be written. The gateway and a command may
+    both do so at once: one of them gives up."""
+    content = text.encode()
+    with contextlib.suppress(OSError):
+        if path.exists() and path.read_bytes() == content:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except (OSError, ValueError):
-        with contextlib.suppress(OSError):  # where nothing can be written, nothing can be taken away either
-            part.unlink(missing_ok=True)
+        write_whole(path, content, mode=0o644)
