@@ -13,7 +13,7 @@ from gateway.entities import Capture, Duplicate, DuplicateKind, Kind, Memory, Pa
 from gateway.errors import Forbidden, NotFound, Rejected
 from gateway.policy import Purpose, Sql, may_change, visible
 from gateway.spool import Spool
-from gateway.store import captures, duplicates, edits, reading
+from gateway.store import captures, duplicates, edits, reading, understood
 from gateway.store.captures import Shelf
 from gateway.store.db import Connection, Database
 
@@ -192,9 +192,9 @@ class Duplicates:
             ]
             if any(what == "not-duplicate" for _, what, _, _ in edits.decisions(connection, number)):
                 again = [("duplicate-again", "")]  # said of the whole picture, as older versions did
-                captures.decide(connection, number, person=viewer.user, decisions=again, at_us=self._clock())
+                understood.decide(connection, number, person=viewer.user, decisions=again, at_us=self._clock())
             self._say(connection, viewer, kept, PairVerdict.WITHDRAWN)
-            captures.settle(connection, [number], at_us=self._clock())
+            understood.settle(connection, [number], at_us=self._clock())
 
         await self._db.write(write)
 
@@ -254,7 +254,7 @@ class Duplicates:
                 raise NotFound("nothing repeats this picture in that way", code="no-group")
             said = []
             for number in ids:
-                capture, duplicate = captures.get(connection, number), captures.duplicate_of(connection, number)
+                capture, duplicate = captures.get(connection, number), understood.duplicate_of(connection, number)
                 if capture is not None and duplicate is not None and may_change(viewer, capture.owner):
                     said.append((number, duplicate))
             if not said:
@@ -272,8 +272,8 @@ class Duplicates:
         for pair in said:
             duplicates.decide(connection, pair, verdict, person=viewer.user, at_us=at_us)
         about = dict.fromkeys([*(capture_id for capture_id, _ in said), *(duplicate.of for _, duplicate in said)])
-        for changed in captures.settle(connection, about, at_us=at_us):
-            if captures.duplicate_of(connection, changed) is None:
+        for changed in understood.settle(connection, about, at_us=at_us):
+            if understood.duplicate_of(connection, changed) is None:
                 look_again(connection, self._spool, changed, at_us=at_us)
 
     def _group(
@@ -309,7 +309,7 @@ def to_bin(connection: Connection, spool: Spool, capture_id: int, *, at_us: int,
     behind `heir`, which is the earliest of them unless it is named.
     """
     edits.put_in_bin(connection, capture_id, at_us=at_us)
-    new = captures.promote(connection, capture_id, at_us=at_us, heir=heir)
+    new = understood.promote(connection, capture_id, at_us=at_us, heir=heir)
     if new is not None:
         spool.requeue(connection, capture_id=new, step=duplicates.STEP, at_us=at_us)
 
@@ -320,12 +320,12 @@ def from_bin(connection: Connection, capture_ids: Iterable[int], *, at_us: int) 
     for capture_id in back:
         edits.take_from_bin(connection, capture_id, at_us=at_us)
     for capture_id in back:
-        captures.come_back(connection, capture_id, at_us=at_us)
+        understood.come_back(connection, capture_id, at_us=at_us)
 
 
 def look_again(connection: Connection, spool: Spool, capture_id: int, *, at_us: int) -> None:
     """Within a transaction: what costs was passed over while it was folded; do that now."""
-    if any(note.skip_code == "folded" for note in captures.notes(connection, capture_id)):
+    if any(note.skip_code == "folded" for note in understood.notes(connection, capture_id)):
         spool.requeue(connection, capture_id=capture_id, step=duplicates.STEP, at_us=at_us)
 
 

@@ -32,7 +32,7 @@ from gateway.recall.day import (
 )
 from gateway.recall.search import Search
 from gateway.spool import Spool
-from gateway.store import captures, changes, devices, edits, reading
+from gateway.store import changes, devices, edits, reading, understood
 from gateway.store.captures import Shelf
 from gateway.store.db import Connection, Database
 
@@ -226,7 +226,7 @@ class Memories:
             first = [step] if step is not None else [name for name, after in plan.items() if not after]
             for name in first:
                 self._spool.requeue(connection, capture_id=capture.id, step=name, at_us=self._clock())
-            captures.touch(connection, capture.id, at_us=self._clock())
+            understood.touch(connection, capture.id, at_us=self._clock())
 
         await self._db.write(write)
 
@@ -275,7 +275,7 @@ class Memories:
         def write(connection: Connection) -> Memory:
             capture = self._own(connection, viewer, uid)
             if said:
-                captures.decide(connection, capture.id, person=viewer.user, decisions=list(said), at_us=self._clock())
+                understood.decide(connection, capture.id, person=viewer.user, decisions=list(said), at_us=self._clock())
             return self._get(connection, viewer, uid)
 
         return await self._db.write(write)

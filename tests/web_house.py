@@ -28,8 +28,9 @@ from gateway.memory import Memories
 from gateway.passwords import Cost
 from gateway.pipeline.runner import House, Runner
 from gateway.recall.search import Place, Search
-from gateway.spool import Arrival, Plan, Spool
-from gateway.store import captures, devices
+from gateway.spool import Plan, Spool
+from gateway.store import devices, understood
+from gateway.store.arrivals import Arrival
 from gateway.store.blobs import BlobFolder
 from gateway.store.captures import Shelf
 from gateway.store.db import Database
@@ -113,7 +114,7 @@ class WebHouse:
                 lambda c: int(c.execute("SELECT id FROM capture WHERE uid = ?", (uid,)).fetchone()[0])
             )
             await self.db.write(
-                lambda c: captures.decide(c, number, person=self.owner, decisions=[("caption", caption)], at_us=at_us)
+                lambda c: understood.decide(c, number, person=self.owner, decisions=[("caption", caption)], at_us=at_us)
             )
         await self.index.catch_up()
         return uid

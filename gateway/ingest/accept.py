@@ -33,8 +33,9 @@ from gateway.errors import HearthlogError, Rejected, Retryable
 from gateway.ingest.clock import UNCERTAIN_US, Told, can_be, settle
 from gateway.ingest.dating import Dating, Known
 from gateway.ingest.note import Note, take_note
-from gateway.spool import Arrival, Put, Spool, Verdict
+from gateway.spool import Spool
 from gateway.store import boots, devices, ledger, paired, refusals
+from gateway.store.arrivals import Arrival, Put, Verdict
 from gateway.store.boots import Tie
 from gateway.store.db import Connection
 

@@ -11,8 +11,8 @@ from gateway.decoders.notes import Anchor, Lost
 from gateway.decoders.record import Record
 from gateway.entities import CapturedAt, TimeSource
 from gateway.ingest.clock import plausible
-from gateway.spool import Put, Verdict
 from gateway.store import boots, devices, ledger
+from gateway.store.arrivals import Put, Verdict
 from gateway.store.boots import Tie
 from gateway.store.db import Connection
 

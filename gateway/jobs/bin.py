@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.store import captures, changes
+from gateway.store import captures, changes, understood
 from gateway.store.blobs import BlobFolder
 from gateway.store.db import Database
 
@@ -54,7 +54,7 @@ class Bin:
     async def prune(self) -> int:
         """Drop what steps said before they were asked again; a few at a time, so that no acknowledgement waits."""
         gone = 0
-        while went := await self.db.write(lambda c: captures.drop_superseded(c, limit=_BATCH)):
+        while went := await self.db.write(lambda c: understood.drop_superseded(c, limit=_BATCH)):
             gone += went
         return gone
 

@@ -25,7 +25,7 @@ from gateway.errors import HearthlogError, ModelBroken, ModelMissing, NotFound, 
 from gateway.index.indexer import Index
 from gateway.pipeline.runner import MAX_TRIES, House
 from gateway.pipeline.step import Context, Step, fingerprint
-from gateway.store import captures, changes, jobs, spaces, vectors
+from gateway.store import captures, changes, jobs, spaces, understood, vectors
 from gateway.store.db import Connection
 from gateway.store.spaces import Filled, Roles
 
@@ -192,7 +192,7 @@ class Reembed:
         capture = await house.db.read(lambda c: captures.get(c, capture_id, house.shelf))
         if capture is None:
             return None
-        notes = await house.db.read(lambda c: {note.step: note for note in captures.notes(c, capture_id)})
+        notes = await house.db.read(lambda c: {note.step: note for note in understood.notes(c, capture_id)})
         coming = {TASKS[name]: space}
         context = Context(house.db, house.workers, notes, Priority.BACKLOG, spaces=coming)
         skip: Skip | None = None

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from gateway.entities import Annotation, Capture, Stored
 from gateway.pipeline.step import Step
-from gateway.store import captures, duplicates, jobs
-from gateway.store.captures import FOLDED_KINDS
+from gateway.store import duplicates, jobs, understood
 from gateway.store.db import Connection
+from gateway.store.understood import FOLDED_KINDS
 
 _WHY = {
     "exact": "the same file as an earlier one",
@@ -24,14 +24,14 @@ def pass_over(connection: Connection, steps: Mapping[str, Step], capture: Captur
     Returns those steps. What one of them said before stands. What counts is what stands: a person may have said
     otherwise than the step.
     """
-    copy = captures.duplicate_of(connection, capture.id) if said.step == duplicates.STEP else None
+    copy = understood.duplicate_of(connection, capture.id) if said.step == duplicates.STEP else None
     if copy is None or copy.kind not in FOLDED_KINDS:
         return []
     costly = [step for step in steps.values() if step.key_frames_only and capture.kind in step.takes]
     settled, queued = jobs.standing(connection, capture.id)
     for step in costly:
         if step.name not in settled | queued:
-            captures.put_skip(
+            understood.put_skip(
                 connection,
                 Stored(
                     capture_id=capture.id,

@@ -18,7 +18,7 @@ from gateway.pipeline.answers import answering, lost, outdated
 from gateway.pipeline.cascade import pass_over
 from gateway.pipeline.step import Context, Step, fingerprint
 from gateway.spool import Spool
-from gateway.store import asked, captures, spaces
+from gateway.store import asked, captures, spaces, understood
 from gateway.store.captures import Shelf
 from gateway.store.db import Connection, Database
 
@@ -125,7 +125,7 @@ class Runner:
 
     async def _do(self, job: Job, step: Step, capture: Capture, began: float) -> None:
         house = self.house
-        notes = await house.db.read(lambda c: {note.step: note for note in captures.notes(c, capture.id)})
+        notes = await house.db.read(lambda c: {note.step: note for note in understood.notes(c, capture.id)})
         mark = fingerprint(step, house.workers, notes)
         by_person = job.priority is Priority.PERSON
         standing = None if by_person else notes.get(step.name)

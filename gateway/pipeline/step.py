@@ -11,7 +11,7 @@ from gateway.entities import Annotation, BlobRef, Capture, Embedding, Json, Kind
 from gateway.errors import ModelBroken, ModelMissing, Skip
 from gateway.inference.workers import Workers
 from gateway.pipeline.answers import answering
-from gateway.store import captures, copies
+from gateway.store import captures, copies, understood
 from gateway.store.captures import Shelf
 from gateway.store.db import Connection, Database
 
@@ -177,4 +177,4 @@ def _with_notes(connection: Connection, found: Iterable[Capture]) -> list[Known]
 
 
 def _notes(connection: Connection, capture: Capture) -> dict[str, Stored]:
-    return {note.step: note for note in captures.notes(connection, capture.id)}
+    return {note.step: note for note in understood.notes(connection, capture.id)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.entities import AiUsage, Privacy
-from gateway.store import captures, changes
+from gateway.store import changes, understood
 from gateway.store.db import Connection
 
 
@@ -20,7 +20,7 @@ def put_in_bin(connection: Connection, capture_id: int, *, at_us: int) -> None:
 def take_from_bin(connection: Connection, capture_id: int, *, at_us: int) -> None:
     """Bring it back."""
     connection.execute("UPDATE capture SET deleted_at_us = NULL WHERE id = ?", (capture_id,))
-    captures.touch(connection, capture_id, at_us=at_us)
+    understood.touch(connection, capture_id, at_us=at_us)
 
 
 def set_privacy(connection: Connection, capture_id: int, privacy: Privacy, *, person: str, at_us: int) -> None:
@@ -29,19 +29,19 @@ def set_privacy(connection: Connection, capture_id: int, privacy: Privacy, *, pe
         "UPDATE capture SET privacy = ? WHERE id = ? RETURNING uid", (privacy.value, capture_id)
     ).fetchone()
     changes.append(connection, entity="memory", entity_id=row["uid"], operation="gone", at_us=at_us)
-    captures.decide(connection, capture_id, person=person, decisions=[("privacy", privacy.value)], at_us=at_us)
+    understood.decide(connection, capture_id, person=person, decisions=[("privacy", privacy.value)], at_us=at_us)
 
 
 def set_ai_usage(connection: Connection, capture_id: int, ai_usage: AiUsage, *, person: str, at_us: int) -> None:
     """What machines may use it for."""
     connection.execute("UPDATE capture SET ai_usage = ? WHERE id = ?", (ai_usage.value, capture_id))
-    captures.decide(connection, capture_id, person=person, decisions=[("ai-usage", ai_usage.value)], at_us=at_us)
+    understood.decide(connection, capture_id, person=person, decisions=[("ai-usage", ai_usage.value)], at_us=at_us)
 
 
 def set_pinned(connection: Connection, capture_id: int, *, pinned: bool, at_us: int) -> None:
     """Whether retention must leave its original."""
     connection.execute("UPDATE capture SET pinned = ? WHERE id = ?", (int(pinned), capture_id))
-    captures.touch(connection, capture_id, at_us=at_us)
+    understood.touch(connection, capture_id, at_us=at_us)
 
 
 def decisions(connection: Connection, capture_id: int) -> list[tuple[str, str, str, int]]:

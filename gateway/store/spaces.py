@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.entities import Cursor, Stored
-from gateway.store import captures, changes
+from gateway.store import changes, understood
 from gateway.store.db import Connection, connect
 
 _STANDING = (
@@ -137,7 +137,7 @@ def put(connection: Connection, stored: Stored, *, beside: int) -> bool:
     ).fetchone()
     if standing is None:
         return False
-    captures.put_beside(connection, stored)
+    understood.put_beside(connection, stored)
     return True
 
 

@@ -21,7 +21,7 @@ from gateway.inference.family import Options, Request, Runner
 from gateway.inference.models import Models
 from gateway.inference.worker import family_of
 from gateway.pipeline.plan import find_steps
-from gateway.store import captures
+from gateway.store import captures, understood
 from gateway.store.captures import Shelf
 from gateway.store.db import connect
 from gateway.store.keys import open_keyring
@@ -59,7 +59,7 @@ def asked(home: Path, after: int) -> list[Work]:
             capture = captures.get(connection, number, shelf)
             assert capture is not None
             assert capture.blob is not None
-            notes = {each.step: each for each in captures.notes(connection, number)}
+            notes = {each.step: each for each in understood.notes(connection, number)}
             ended = {step: notes[step].annotation for step in _TASKS if step in notes and not notes[step].skipped}
             # A caption put together from words, or a frame that is still: no model was asked.
             tasks = [_TASKS[step] for step, note in ended.items() if note.provenance.model and step != "caption"]

@@ -42,8 +42,8 @@ from gateway.entities import (
 )
 from gateway.inference.models import Models
 from gateway.inference.workers import open_workers
-from gateway.spool import Arrival
-from gateway.store import captures, devices
+from gateway.store import devices, understood
+from gateway.store.arrivals import Arrival
 from gateway.store.db import Connection
 from gateway.web.app import make_app
 from tests import web_house
@@ -300,10 +300,10 @@ class _Teller:
         def write(connection: Connection) -> None:
             for step, note, model, took_ms in told:
                 made = replace(note, provenance=Provenance(model, "1", "p") if model else Provenance())
-                captures.put_annotation(
+                understood.put_annotation(
                     connection, Stored(number, step, 2, f"f-{step}", NOW_US, took_ms, made, "", "", "")
                 )
-            captures.touch(connection, number, at_us=NOW_US)
+            understood.touch(connection, number, at_us=NOW_US)
 
         await self.house.db.write(write)
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageOps
 from playwright.sync_api import Browser, Page, expect
 
 from gateway.entities import Annotation, Duplicate, DuplicateKind, Privacy, Provenance, Role, Stored, Viewer
-from gateway.store import captures, reading
+from gateway.store import reading, understood
 from gateway.store.blobs import read_blob
 from gateway.store.db import Connection
 from tests.e2e.browser import NAMELESS, SMALL, WIDTHS, Visit, picture
@@ -49,7 +49,7 @@ def bring(home: Screens, kind: DuplicateKind, *, copies: int = 1, privacy: Priva
                 duplicate=Duplicate(kind, front, evidence), provenance=Provenance("hearth-copy", "1", "p")
             )
             stored = Stored(number, "dedupe", 2, "f", NOW_US, 12.0, note, "", "", "")
-            captures.put_annotation(connection, stored)
+            understood.put_annotation(connection, stored)
 
     home.do(lambda: home.house.db.write(repeat))
     return made
@@ -108,7 +108,7 @@ def test_not_the_same_outlives_the_step_and_can_be_undone(home: Screens, visit: 
     def again(connection: Connection) -> None:
         number, behind = reading.number_of(connection, copy), reading.number_of(connection, front)
         claim = Duplicate(DuplicateKind.EXACT, behind, {})
-        captures.put_annotation(
+        understood.put_annotation(
             connection, Stored(number, "dedupe", 9, "f9", NOW_US, 1.0, Annotation(duplicate=claim), "", "", "")
         )
 

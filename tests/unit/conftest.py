@@ -22,8 +22,9 @@ from gateway.entities import (
     RecordKey,
     TimeSource,
 )
-from gateway.spool import Arrival, Plan, Put, Spool
+from gateway.spool import Plan, Spool
 from gateway.store import devices, jobs
+from gateway.store.arrivals import Arrival, Put
 from gateway.store.blobs import BlobFolder
 from gateway.store.captures import Shelf
 from gateway.store.db import Database

@@ -33,7 +33,7 @@ from gateway.entities import (
 from gateway.index.indexer import Index
 from gateway.memory import Memories
 from gateway.recall.search import Place, Search
-from gateway.store import captures, devices
+from gateway.store import devices, understood
 from gateway.store.db import Connection
 from tests.unit.conftest import SmallHouse, open_small_house
 
@@ -112,9 +112,9 @@ class RecallHome:
                 made_by = Provenance("bag", "1", "words")
                 notes.append(("embed", Annotation(embedding=Embedding(SPACE, bag(said)), provenance=made_by)))
             for step, note in notes:
-                captures.put_annotation(connection, Stored(number, step, 1, "f", 5, 1.0, note, "", "", ""))
+                understood.put_annotation(connection, Stored(number, step, 1, "f", 5, 1.0, note, "", "", ""))
             connection.execute("DELETE FROM job WHERE capture = ? AND step = 'dedupe'", (number,))
-            captures.touch(connection, number, at_us=5)
+            understood.touch(connection, number, at_us=5)
 
         await self.house.db.write(write)
 

@@ -22,7 +22,7 @@ from gateway.inference.family import Request
 from gateway.pipeline.catch_up import catch_up
 from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.runner import House, Runner
-from gateway.store import asked, captures, jobs, migrations, spaces
+from gateway.store import asked, jobs, migrations, spaces, understood
 from gateway.store.db import Connection, connect
 from gateway.testing import TwinWorkers
 from tests.unit.conftest import SmallHouse, open_small_house
@@ -134,7 +134,7 @@ async def test_captions_are_made_again_once_when_a_captioner_comes(tmp_path: Pat
 async def test_a_persons_words_stay_whoever_comes(tmp_path: Path) -> None:
     async with _home(tmp_path, _Shelf()) as home:
         house, said = home.house, [("caption", "Our parcel")]
-        await house.db.write(lambda c: captures.decide(c, 1, person=house.owner, decisions=said, at_us=NOW_US))
+        await house.db.write(lambda c: understood.decide(c, 1, person=house.owner, decisions=said, at_us=NOW_US))
         home.workers.captioners.add("small")
         assert await home.look() == 1
         await home.work()

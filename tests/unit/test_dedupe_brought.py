@@ -32,7 +32,7 @@ from gateway.inference.manifest import manifests_folder
 from gateway.pipeline import runner
 from gateway.pipeline.plan import find_steps, queue_plan
 from gateway.pipeline.runner import House
-from gateway.store import captures, duplicates, jobs
+from gateway.store import captures, duplicates, jobs, understood
 from gateway.store.db import Connection
 from gateway.testing import TwinWorkers
 from tests.unit.conftest import SmallHouse, open_small_house
@@ -166,7 +166,7 @@ def _all_is_done(connection: Connection) -> bool:
 
 
 def _judged(connection: Connection, count: int) -> list[Stored]:
-    said = [captures.notes(connection, number) for number in range(1, count + 1)]
+    said = [understood.notes(connection, number) for number in range(1, count + 1)]
     return [note for notes in said for note in notes if note.step == "dedupe"]
 
 

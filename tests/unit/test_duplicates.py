@@ -17,9 +17,9 @@ from gateway.pipeline.step import Context
 from gateway.pipeline.steps import dedupe
 from gateway.recall.answer import Query
 from gateway.shapes import memory_out
-from gateway.store import captures, reading
-from gateway.store.captures import FOLDED_KINDS
+from gateway.store import captures, reading, understood
 from gateway.store.db import Connection
+from gateway.store.understood import FOLDED_KINDS
 from gateway.testing import TwinWorkers
 from tests.unit.recall_home import RecallHome, open_home, uids, us
 
@@ -86,13 +86,13 @@ async def test_a_real_step_run_again_with_another_fingerprint_changes_no_decisio
         number = await _number(home, uid)
         looked = Annotation(data={"phash": "f0f0f0f0f0f0f0f0", "grid": grid})
         quality = Stored(number, "quality", version, mark, 5, 1.0, looked, "", "", "")
-        await home.house.db.write(lambda c: captures.put_annotation(c, quality))
+        await home.house.db.write(lambda c: understood.put_annotation(c, quality))
         capture = await home.house.db.read(lambda c: captures.get(c, number))
         assert capture is not None
         context = Context(home.house.db, TwinWorkers(), {"quality": quality}, priority=None)  # type: ignore[arg-type]
         said = await dedupe.STEP.run(capture, context)
         stored = Stored(number, "dedupe", version, mark, 5, 1.0, said, "", "", "")
-        await home.house.db.write(lambda c: captures.put_annotation(c, stored))
+        await home.house.db.write(lambda c: understood.put_annotation(c, stored))
 
     for uid in (first, second):
         await understand(uid, "f1", 1)
@@ -198,7 +198,7 @@ async def test_an_older_decision_about_a_whole_picture_still_counts(home: Recall
     copy = await home.see("A cat")
     number = await _number(home, copy)
     await home.house.db.write(
-        lambda c: captures.decide(c, number, person=home.nora.user, decisions=[("not-duplicate", "")], at_us=5)
+        lambda c: understood.decide(c, number, person=home.nora.user, decisions=[("not-duplicate", "")], at_us=5)
     )
     await home.say(copy, "A cat", copy_of=kept)
     assert await _of(home, copy) == ""
@@ -360,7 +360,7 @@ async def test_the_evidence_names_no_memory_that_may_not_be_seen(home: RecallHom
         number, front = (reading.number_of(connection, uid) for uid in (copy, hidden))
         data = {"compared_with": hidden, "distance": 2}
         said = Annotation(data=data, duplicate=Duplicate(BURST, front, data))
-        captures.put_annotation(connection, Stored(number, "dedupe", 1, "f", 5, 1.0, said, "", "", ""))
+        understood.put_annotation(connection, Stored(number, "dedupe", 1, "f", 5, 1.0, said, "", "", ""))
 
     await home.house.db.write(claim)
     other = await home.person("Tomas")

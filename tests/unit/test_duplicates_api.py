@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from gateway.cli import root
 from gateway.config import Http
 from gateway.entities import Annotation, Duplicate, DuplicateKind, Privacy, Role, Stored
-from gateway.store import captures, reading
+from gateway.store import reading, understood
 from gateway.store.db import Connection
 from gateway.store.home import hold
 from gateway.web.app import document_text
@@ -47,7 +47,7 @@ async def burst(house: WebHouse, *, copies: int = 2, privacy: Privacy = Privacy.
                 DuplicateKind.BURST, front, {"distance": 2, "apart_us": 1_000_000, "compared_with": made[0]}
             )
             stored = Stored(number, "dedupe", 1, "f", 5, 1.0, Annotation(duplicate=copy), "", "", "")
-            captures.put_annotation(connection, stored)
+            understood.put_annotation(connection, stored)
 
     await house.db.write(repeat)
     return made

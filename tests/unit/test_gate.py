@@ -361,7 +361,7 @@ async def test_a_record_that_meets_a_bug_is_asked_for_again_later(
     def breaks(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(spool, "_looks", breaks)
+    monkeypatch.setattr(spool, "look_up", breaks)
     answer = await accept(gate, "porch", record(2))
     assert (answer.outcome, answer.code, answer.retry_ms) == (Outcome.LATER, "internal-error", 300_000)
     assert answer.key is not None

@@ -11,7 +11,7 @@ import pytest
 from gateway.entities import AiUsage, Annotation, Embedding, Privacy, Role, Stored
 from gateway.errors import NotFound, Rejected
 from gateway.recall.answer import Query
-from gateway.store import captures, changes
+from gateway.store import changes, understood
 from gateway.store.blobs import read_blob
 from gateway.store.db import Connection
 from tests.unit.recall_home import RecallHome, open_home, uids, us
@@ -105,8 +105,8 @@ async def test_similar_pictures_come_nearest_first_and_only_the_viewers(home: Re
         for uid, row in zip(seen, rows, strict=True):
             number = connection.execute("SELECT id FROM capture WHERE uid = ?", (uid,)).fetchone()[0]
             note = Annotation(embedding=Embedding("looks@1/224", row.tobytes()))
-            captures.put_annotation(connection, Stored(number, "look", 1, "f", 5, 1.0, note, "", "", ""))
-            captures.touch(connection, number, at_us=5)
+            understood.put_annotation(connection, Stored(number, "look", 1, "f", 5, 1.0, note, "", "", ""))
+            understood.touch(connection, number, at_us=5)
 
     await home.house.db.write(look)
     await home.ready()

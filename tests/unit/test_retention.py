@@ -15,7 +15,7 @@ from gateway.jobs import probes, retention
 from gateway.jobs.bin import Bin
 from gateway.jobs.probes import Disk
 from gateway.jobs.retention import Preview, Retention
-from gateway.store import captures
+from gateway.store import captures, understood
 from tests.unit.conftest import SmallHouse
 
 DAY_US = 86_400_000_000
@@ -198,7 +198,7 @@ async def test_what_was_said_again_goes_and_what_another_model_said_stays(house:
         return Stored(1, "ocr", 1, print_, at_us, 1.0, note, "", "", "")
 
     for at_us, (model, said) in enumerate([("old", "a"), ("old", "b"), ("new", "c"), ("new", "d"), ("new", "e")]):
-        await house.db.write(partial(captures.put_annotation, stored=say(model, said, at_us)))
+        await house.db.write(partial(understood.put_annotation, stored=say(model, said, at_us)))
     assert await Bin(house.db, house.folder, 30, lambda: NOW_US).prune() == 3
     left = await house.db.read(lambda c: [tuple(row) for row in c.execute("SELECT text, current FROM annotation")])
     assert left == [("b", 0), ("e", 1)]
@@ -209,6 +209,6 @@ async def test_an_earlier_answer_that_stands_again_is_the_newest(house: SmallHou
     await house.put(b"a picture")
     for at_us, said in enumerate(["a", "b", "a"]):
         note = Stored(1, "note", 1, said, at_us, 1.0, Annotation(text=said), "", "", "")
-        await house.db.write(partial(captures.put_annotation, stored=note))
+        await house.db.write(partial(understood.put_annotation, stored=note))
     assert await Bin(house.db, house.folder, 30, lambda: NOW_US).prune() == 1
     assert await house.db.read(lambda c: c.execute("SELECT text FROM annotation").fetchone()[0]) == "a"

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.entities import Annotation, Capture, Job, Kind, Priority, Stored
 from gateway.errors import StorageFull, Unreadable
-from gateway.spool import Put, Verdict
-from gateway.store import captures, edits, jobs
+from gateway.store import captures, edits, jobs, understood
+from gateway.store.arrivals import Put, Verdict
 from gateway.store.blobs import read_blob
 from gateway.store.db import Connection
 from gateway.store.jobs import MAX_LOSSES
@@ -218,12 +218,12 @@ async def test_a_persons_words_win_and_stay(house: SmallHouse) -> None:
     (job,) = await _claim(house, "quality")
     await house.spool.done(job, Kind.IMAGE, _said(job, caption="A dog."))
     await house.db.write(
-        lambda c: captures.decide(
+        lambda c: understood.decide(
             c, job.capture_id, person=house.owner, decisions=[("caption", "Rex!"), ("tag", "rex")], at_us=7
         )
     )
     later = replace(_said(job, caption="A cat."), fingerprint="g")
-    await house.db.write(lambda c: captures.put_annotation(c, later))
+    await house.db.write(lambda c: understood.put_annotation(c, later))
     row = await house.db.read(lambda c: c.execute("SELECT * FROM understood").fetchone())
     assert (row["caption"], row["tags"]) == ("Rex!", '["rex"]')
     assert row["caption_source"].startswith("person:")
@@ -235,7 +235,7 @@ async def _folded(house: SmallHouse, capture_id: int, of: int) -> None:
             "INSERT INTO duplicate(capture, step, kind, of, evidence) VALUES (?, 'dedupe', 'static', ?, '{}')",
             (capture_id, of),
         )
-        captures.refresh(connection, capture_id)
+        understood.refresh(connection, capture_id)
 
     await house.db.write(fold)
 
@@ -245,7 +245,7 @@ async def test_when_a_picture_goes_its_earliest_copy_takes_its_place(house: Smal
         await house.put(b"still %d" % n, seq=n, at_us=n * 1_000_000)
     for copy in (2, 3, 4):
         await _folded(house, copy, of=1)
-    assert await house.db.write(lambda c: captures.promote(c, 1, at_us=9)) == 2
+    assert await house.db.write(lambda c: understood.promote(c, 1, at_us=9)) == 2
     rows = await house.db.read(
         lambda c: [
             tuple(row) for row in c.execute("SELECT capture, folded FROM understood ORDER BY capture").fetchall()
@@ -254,7 +254,7 @@ async def test_when_a_picture_goes_its_earliest_copy_takes_its_place(house: Smal
     assert rows == [(1, ""), (2, ""), (3, "static"), (4, "static")]
     of = await house.db.read(lambda c: [row["of"] for row in c.execute("SELECT of FROM duplicate").fetchall()])
     assert of == [2, 2]
-    assert await house.db.write(lambda c: captures.promote(c, 3, at_us=9)) is None
+    assert await house.db.write(lambda c: understood.promote(c, 3, at_us=9)) is None
 
 
 async def test_a_copy_in_the_bin_is_not_folded_behind_what_was_erased(house: SmallHouse) -> None:
