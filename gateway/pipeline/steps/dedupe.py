@@ -112,7 +112,8 @@ async def _vector(capture: Capture, ctx: Context) -> Embedding | None:
 
 
 async def _overtook(here: Known, ctx: Context, likeness: bytes, vector: Embedding | None) -> tuple[int, ...]:
-    """Later pictures that were judged before this one could be found, and repeat it: they are to be judged again.
+    """Later pictures that were judged before this one could be found, and repeat it, or show that their camera was
+    turned after it: they are to be judged again.
 
     One of two that pass each other always sees the other so: this lane has one place, so that whoever is judged second
     finds what was said of the first.
@@ -120,13 +121,14 @@ async def _overtook(here: Known, ctx: Context, likeness: bytes, vector: Embeddin
     found = []
     for later in await ctx.overtook(here.capture, likeness, vector):
         if later.capture.device is not None:
-            said = _same_camera(later, here).duplicate
+            said = _same_camera(later, here)
+            is_wrong = said.duplicate is not None or bool(said.data.get("camera_turned"))
         else:
             try:
-                said = await _named(later, ctx, [here.capture], [here])
+                is_wrong = await _named(later, ctx, [here.capture], [here]) is not None
             except (NotFound, Unreadable):
                 continue  # it went since: that is nothing to this one
-        if said is not None:
+        if is_wrong:
             found.append(later.capture.id)
     return tuple(found)
 
