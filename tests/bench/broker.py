@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.bench.ports import free_port
+
 MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
 _WAIT_S = 60
 
@@ -21,9 +23,7 @@ class Broker:
         if MOSQUITTO is None:
             raise FileNotFoundError("mosquitto is not installed")
         folder.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"mqtt://127.0.0.1:{self.port}"
         self._config = folder / "mosquitto.conf"
         self._process: subprocess.Popen[bytes] | None = None

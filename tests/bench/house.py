@@ -7,7 +7,6 @@ import functools
 import json
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -23,7 +22,10 @@ from typing import Any
 
 from gateway.store.db import connect
 from tests.bench.children import ROOT
+from tests.bench.ports import free_port
 
+_LAST_BYTES = 4_000
+"""So much of what a gateway said is told when it ended by itself."""
 _PASSWORD = "correct horse battery staple"
 
 
@@ -133,9 +135,7 @@ class House:
 @contextlib.contextmanager
 def serving(home: Path, *, broker_url: str, limit_s: float = 120.0, **settings: str) -> Iterator[House]:
     """`hearthlog serve`, ended by SIGTERM. `settings` are environment variables without `HEARTHLOG_`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     environ = {
         "HEARTHLOG_HOME": str(home),
         "HEARTHLOG_MQTT_URL": broker_url,
@@ -143,31 +143,33 @@ def serving(home: Path, *, broker_url: str, limit_s: float = 120.0, **settings: 
         "HEARTHLOG_STORAGE_FREE_FLOOR_MB": "0",
         **{f"HEARTHLOG_{name}": value for name, value in settings.items()},
     }
-    began_s = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", "serve"],
-        env={**os.environ, **environ},
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     url = f"http://127.0.0.1:{port}"
-    try:
-        while not _ready(url):
-            if time.monotonic() - began_s > limit_s or process.poll() is not None:
-                raise AssertionError(f"the gateway is not ready ({process.poll()})")
-            time.sleep(0.01)  # another process: no event tells of it
-        yield House(home, url, process.pid, time.monotonic() - began_s, environ)
-    finally:
-        ended = process.poll()
-        process.terminate()
+    with tempfile.TemporaryFile() as told:
+        began_s = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", "serve"],
+            env={**os.environ, **environ},
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=told,
+        )
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if ended is not None:
-            raise AssertionError(f"the gateway ended by itself: {ended}")
+            while not _ready(url):
+                if time.monotonic() - began_s > limit_s or process.poll() is not None:
+                    raise AssertionError(f"the gateway is not ready ({process.poll()})")
+                time.sleep(0.01)  # another process: no event tells of it
+            yield House(home, url, process.pid, time.monotonic() - began_s, environ)
+        finally:
+            ended = process.poll()
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if ended is not None:
+                told.seek(-min(told.seek(0, os.SEEK_END), _LAST_BYTES), os.SEEK_END)
+                raise AssertionError(f"the gateway ended by itself: {ended}\n{told.read().decode(errors='replace')}")
 
 
 def _ready(url: str) -> bool:

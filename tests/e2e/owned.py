@@ -9,7 +9,6 @@ import hashlib
 import json
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -30,16 +29,11 @@ from gateway.decoders.record import RecordKind, encode_record
 from gateway.entities import RecordKey
 from gateway.web import broker_files, tls
 from tests.bench.broker import ended, own_lines, started
+from tests.bench.ports import free_port
 
 WAIT_S = 60
 OUTSIDE = "127.0.0.2"
 """An address of this machine that is not 127.0.0.1: there the gateway speaks HTTPS, as to the home's network."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -34,8 +34,9 @@ from gateway.store import devices as device_rows
 from gateway.store import paired
 from gateway.store.cameras import Setting
 from gateway.store.paired import Paired
+from tests.bench.ports import free_port
 from tests.e2e.conftest import Mosquitto
-from tests.e2e.owned import Unit, free_port, own_broker, owned_house
+from tests.e2e.owned import Unit, own_broker, owned_house
 from tests.e2e.test_python313 import INSTALL_S, MAKE_S, debian_13, enter
 
 pytestmark = pytest.mark.slow

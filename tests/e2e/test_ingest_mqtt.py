@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from gateway.config import Mqtt, MqttSource
 from gateway.decoders.record import RecordKind
 from gateway.ingest.mqtt import MqttIngest
 from gateway.store.db import Connection
+from tests.bench.ports import free_port
 from tests.e2e.conftest import Mosquitto
 from tests.e2e.road import BOOT, WAIT_S, camera, eventually, house
 
@@ -291,9 +291,7 @@ async def test_what_an_older_protocol_keeps_at_the_broker_is_counted_and_not_tak
 
 async def test_broker_without_mqtt_5_is_spoken_to_in_3(tmp_path: Path) -> None:
     amqtt = pytest.importorskip("amqtt.broker", reason="the embedded broker is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     anonymous = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
     listener = {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}}
     embedded = amqtt.Broker({"listeners": listener, "plugins": anonymous})

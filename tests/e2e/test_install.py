@@ -28,7 +28,7 @@ from gateway.errors import Conflict
 from gateway.ingest.dynsec import camera_rules
 from gateway.web import broker_files, tls
 from tests.bench.broker import ended, own_lines, started
-from tests.e2e.owned import free_port
+from tests.bench.ports import free_port
 
 pytestmark = pytest.mark.slow
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"

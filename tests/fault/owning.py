@@ -15,7 +15,8 @@ from gateway.errors import HearthlogError, NotFound
 from gateway.store.db import connect
 from tests.bench.broker import MOSQUITTO
 from tests.bench.children import Child
-from tests.e2e.owned import OUTSIDE, OwnBroker, free_port
+from tests.bench.ports import free_port
+from tests.e2e.owned import OUTSIDE, OwnBroker
 
 
 class OwningHouse:
