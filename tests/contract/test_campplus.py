@@ -18,6 +18,8 @@ from gateway.inference.manifest import read_manifests
 from gateway.inference.sounds import decode_sound
 from tests.contract import inference_house as house
 
+pytestmark = pytest.mark.slow  # graphs are run
+
 TINY = Path(__file__).resolve().parent.parent / "fixtures/tiny"
 FOLDER = TINY / "campplus"
 EXPECTED: Any = json.loads((FOLDER / "expected.json").read_text())  # Any: the shape is that of our own file
@@ -75,7 +77,6 @@ def test_a_long_recording_is_one_of_blocks_without_seams() -> None:
     assert fbank(samples[:399]).shape == (0, 80) and fbank(samples[:400]).shape == (1, 80)
 
 
-@pytest.mark.slow
 def test_another_graph_is_not_taken_for_a_model_of_voices() -> None:
     with pytest.raises(ModelBroken, match="something else"):
         campplus.load({"model.onnx": TINY / "moonshine/encoder_model.onnx"}, Options(1, {}))

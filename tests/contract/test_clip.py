@@ -20,6 +20,8 @@ from gateway.inference.prepare import pixel_values, preparation
 from gateway.inference.words import read_words
 from tests.contract import inference_house as house
 
+pytestmark = pytest.mark.slow  # graphs are run
+
 TINY = Path(__file__).resolve().parent.parent / "fixtures/tiny"
 KINDS = {"clip": "clip-vit-b32", "siglip2": "siglip2-base"}
 

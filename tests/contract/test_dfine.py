@@ -16,6 +16,8 @@ from gateway.inference.family import Options, Request, Runner
 from gateway.inference.manifest import read_manifests
 from tests.contract import inference_house as house
 
+pytestmark = pytest.mark.slow  # graphs are run
+
 TINY = Path(__file__).resolve().parent.parent / "fixtures/tiny"
 FOLDER = TINY / "dfine"
 EXPECTED: Any = json.loads((FOLDER / "expected.json").read_text())  # Any: the shape is that of our own file
@@ -38,7 +40,6 @@ def boxes(runner: Runner, folder: Path, name: str) -> list[Json]:
     return found
 
 
-@pytest.mark.slow
 def test_things_are_found_box_for_box_as_the_reference_finds_them(usual: Runner, tmp_path: Path) -> None:
     compared = 0
     assert len(EXPECTED["pictures"]) == 20
@@ -62,7 +63,6 @@ def seen(corners: list[float], edges: np.ndarray) -> bool:
     return bool(min(x1 - x0, y1 - y0) > 1e-3)
 
 
-@pytest.mark.slow
 def test_boxes_lie_within_the_picture_best_first(tmp_path: Path) -> None:
     all_of_them = detector(min_score=0.0)
     for name in ("00.jpeg", "05.png", "19.png"):
@@ -72,7 +72,6 @@ def test_boxes_lie_within_the_picture_best_first(tmp_path: Path) -> None:
             assert 0 <= box["x"] <= box["x"] + box["w"] <= 1.000001 and 0 <= box["y"] <= box["y"] + box["h"] <= 1.000001
 
 
-@pytest.mark.slow
 def test_labels_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("person\ndog\n")
     runner = dfine.load({**FILES, "labels.txt": tmp_path / "labels.txt"}, Options(1, {"side_px": 64}))

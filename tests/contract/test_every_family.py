@@ -27,6 +27,8 @@ from tests.contract import inference_house as house
 from tests.contract.shapes import SHAPES
 from tests.contract.subjects import OF_MODEL, SUBJECTS, TINY, Subject, installed, needs_mirror
 
+pytestmark = pytest.mark.slow  # graphs are run
+
 FAMILIES = discover("gateway.inference.families", "FAMILY", Family)
 WITHOUT_WEIGHTS = {"vosk"}
 ENDS_ITS_PROCESS = {"pocketsphinx"}

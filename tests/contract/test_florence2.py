@@ -17,6 +17,8 @@ from gateway.inference.manifest import read_manifests
 from gateway.inference.words import read_words
 from tests.contract import inference_house as house
 
+pytestmark = pytest.mark.slow  # graphs are run
+
 TINY = Path(__file__).resolve().parent.parent / "fixtures/tiny"
 FOLDER = TINY / "florence2"
 EXPECTED: Any = json.loads((FOLDER / "expected.json").read_text())  # Any: the shape is that of our own file

@@ -29,6 +29,8 @@ from tests.bench import captions
 from tests.bench.captions import Ask
 from tests.contract import inference_house as house
 
+pytestmark = pytest.mark.slow  # the real network, on homes that are drawn
+
 MANIFEST = read_manifests()["hearth-caption"]
 FILES = {each.name: manifests_folder() / each.sources[0].shipped for each in MANIFEST.files}
 MOST_BYTES = 8_000_000
@@ -54,7 +56,6 @@ def _a_few() -> Iterator[View]:
         yield from mine[:: len(mine) // 4][:4]
 
 
-@pytest.mark.slow
 def test_an_unseen_home_is_described(ask: Ask) -> None:
     tally = captions.of_views(ask, _a_few())["all"]
     assert tally.frames == 8 and tally.true >= 20
@@ -75,7 +76,6 @@ def test_no_real_picture_is_described(ask: Ask, media: Path) -> None:
     assert {name: answer["caption"] for name, answer in found if answer["stopped"] != "abstained"} == {}
 
 
-@pytest.mark.slow
 async def test_a_frame_s_caption_names_what_is_seen_and_quotes_what_is_read(tmp_path: Path) -> None:
     view = next(view for view in of_a_day(UNSEEN_SEEDS[-1]) if _parcel_at_the_door(view))
     body = jpeg(render(view.scene, view.camera, view.at_us))

@@ -15,6 +15,8 @@ from gateway.inference.family import Options, Request, Runner
 from gateway.inference.manifest import read_manifests
 from tests.contract import inference_house as house
 
+pytestmark = pytest.mark.slow  # graphs are run
+
 TINY = Path(__file__).resolve().parent.parent / "fixtures/tiny"
 FOLDER = TINY / "hearth-caption"
 EXPECTED: Any = json.loads((FOLDER / "expected.json").read_text())  # Any: the shape is that of our own file

@@ -22,6 +22,8 @@ from models.train.copy_pictures import procedural
 from tests.bench.copy_suite import SCREENS, Change
 from tests.contract.inference_house import sealed
 
+pytestmark = pytest.mark.slow  # the real network, on pictures that are drawn
+
 MANIFEST = read_manifests()["hearth-copy"]
 WEIGHTS = manifests_folder() / "hearth-copy.onnx"
 EXACT = Path(__file__).parents[2] / "models" / "train" / "hearth-copy-fp32.onnx"

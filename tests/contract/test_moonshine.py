@@ -17,6 +17,8 @@ from gateway.inference.family import Options, Request, Runner
 from gateway.inference.manifest import read_manifests
 from tests.contract import inference_house as house
 
+pytestmark = pytest.mark.slow  # graphs are run
+
 TINY = Path(__file__).resolve().parent.parent / "fixtures/tiny"
 FOLDER = TINY / "moonshine"
 EXPECTED: Any = json.loads((FOLDER / "expected.json").read_text())  # Any: the shape is that of our own file
@@ -40,7 +42,6 @@ def hear(runner: Runner, folder: Path, body: bytes, params: Json | None = None) 
     return runner(Request(house.sealed(folder, body, "audio/wav"), params or {}))
 
 
-@pytest.mark.slow
 def test_eight_recordings_are_written_down_as_the_reference_does(listener: Runner, tmp_path: Path) -> None:
     assert len(EXPECTED["sounds"]) == 8
     for name, truth in EXPECTED["sounds"].items():
@@ -49,7 +50,6 @@ def test_eight_recordings_are_written_down_as_the_reference_does(listener: Runne
         assert 0 < answer["confidence"] <= 1 and answer["heard_us"] > 290_000
 
 
-@pytest.mark.slow
 def test_pieces_are_those_of_the_reference_token_for_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Asked of the decoder itself, because two runs of pieces may read the same."""
     said: list[tuple[int, ...]] = []
@@ -68,7 +68,6 @@ def test_pieces_are_those_of_the_reference_token_for_token(monkeypatch: pytest.M
     assert {tokens[-1] == EXPECTED["end_id"] for tokens in said} == {True, False}
 
 
-@pytest.mark.slow
 def test_each_stretch_of_speech_is_heard_by_itself_and_gives_its_words_its_times(
     listener: Runner, tmp_path: Path
 ) -> None:
@@ -86,7 +85,6 @@ def test_each_stretch_of_speech_is_heard_by_itself_and_gives_its_words_its_times
     }
 
 
-@pytest.mark.slow
 def test_nothing_is_heard_when_nobody_speaks_or_the_time_is_over(listener: Runner, tmp_path: Path) -> None:
     body = (TINY / "sounds/7.wav").read_bytes()
     assert hear(listener, tmp_path, body, {"speech": []})["text"] == ""

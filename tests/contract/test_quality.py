@@ -23,6 +23,8 @@ from gateway.inference.runtime import OnnxModel
 from gateway.pipeline.steps.quality import fault_of
 from tests.contract.inference_house import picture, sealed
 
+pytestmark = pytest.mark.slow  # graphs are run
+
 MANIFEST = read_manifests()["quality"]
 WEIGHTS = manifests_folder() / "quality.onnx"
 EXACT = Path(__file__).parents[2] / "models" / "train" / "quality-fp32.onnx"
@@ -48,12 +50,10 @@ def test_the_weights_come_with_the_program_and_serve_before_the_rules(tmp_path: 
     assert WEIGHTS.stat().st_size < 200_000 and MANIFEST.download_bytes == 0
 
 
-@pytest.mark.slow
 def test_sound_frames_are_sound(frames: list[Image.Image]) -> None:
     assert [fault(each) for each in frames] == [""] * len(frames)
 
 
-@pytest.mark.slow
 def test_each_fault_is_told(frames: list[Image.Image]) -> None:
     for frame in frames:
         assert fault(frame.filter(ImageFilter.GaussianBlur(9))) == "blurred"
@@ -93,7 +93,6 @@ def test_a_network_of_another_shape_is_broken() -> None:
         judge(Wrong(), np.zeros(COUNT, np.float32))  # type: ignore[arg-type]
 
 
-@pytest.mark.slow
 def test_int8_keeps_what_its_gate_asks_for(frames: list[Image.Image]) -> None:
     assert MANIFEST.gate is not None
     chance = np.random.default_rng(3)

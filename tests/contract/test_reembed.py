@@ -207,6 +207,7 @@ async def test_every_vector_names_model_revision_and_preprocessing(home: Home) -
     assert await home.rows("SELECT fingerprint FROM annotation WHERE step = 'embed' AND current = 1") == fingerprints
 
 
+@pytest.mark.slow
 async def test_the_room_of_the_old_vectors_is_given_back(home: Home, tmp_path: Path) -> None:
     await home.write(*(f"letter {n} about the boat" for n in range(120)))
     await home.understood()

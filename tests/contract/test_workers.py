@@ -36,7 +36,7 @@ async def processes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[i
         yield real
 
 
-@pytest.fixture(params=["processes", "twin"])
+@pytest.fixture(params=[pytest.param("processes", marks=pytest.mark.slow), "twin"])
 def workers(request: pytest.FixtureRequest) -> Workers:
     if request.param == "twin":
         return TwinWorkers(missing=("asr",))
@@ -180,6 +180,7 @@ async def test_a_worker_that_hangs_is_killed_at_its_deadline(tmp_path: Path, sea
         assert slot_of(workers, "thumb").pid is None
 
 
+@pytest.mark.slow
 async def test_a_person_goes_before_the_backlog(
     processes: inference.ProcessWorkers, seal: Callable[[bytes], BlobRef]
 ) -> None:
@@ -203,6 +204,7 @@ async def test_a_person_goes_before_the_backlog(
     assert order == ["backlog", "me", "live", "late"]
 
 
+@pytest.mark.slow
 async def test_a_request_that_is_cancelled_gives_its_turn_on(
     processes: inference.ProcessWorkers, seal: Callable[[bytes], BlobRef]
 ) -> None:

@@ -15,6 +15,8 @@ import pytest
 from gateway.child import Child, Limits, python_env
 from gateway.errors import Unreadable, WorkerFailed
 
+pytestmark = pytest.mark.slow  # every one of them starts processes
+
 SCRIPT = """
 import os, sys, time
 from gateway.child import serve

@@ -92,6 +92,7 @@ def test_a_data_folder_that_is_a_file_is_wrong_usage(
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.system("unshare")
 def test_a_disk_that_is_mounted_read_only_is_named(tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -109,6 +110,7 @@ def test_a_disk_that_is_mounted_read_only_is_named(tmp_path: Path) -> None:
         assert "Mount it for writing" in line
 
 
+@pytest.mark.slow
 def test_a_folder_of_somebody_else_is_named() -> None:
     as_nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
     python = [*as_nobody, sys.executable]

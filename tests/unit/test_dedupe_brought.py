@@ -38,6 +38,8 @@ from gateway.testing import TwinWorkers
 from tests.unit.conftest import SmallHouse, open_small_house
 from tests.unit.test_overlap import SCENE, _scene
 
+pytestmark = pytest.mark.slow  # the real models
+
 HOUR_US = 3_600_000_000
 NOON_US = 10**15
 STEPS = {name: step for name, step in find_steps().items() if name in ("quality", "detect", "dedupe")}
@@ -193,7 +195,6 @@ async def test_a_part_of_a_cameras_frame_that_a_person_brings_is_an_edited_copy_
     assert said[2].annotation.provenance.model == "twin-copy-vector"
 
 
-@pytest.mark.slow
 async def test_the_whole_picture_saved_smaller_and_worse_is_reencoded_and_a_mirrored_one_edited(
     home: SmallHouse,
 ) -> None:
@@ -212,7 +213,6 @@ async def test_another_moment_of_the_same_place_stands_by_itself(home: SmallHous
     assert [_claim(note) for note in await _understood(home)] == [None, None]
 
 
-@pytest.mark.slow
 async def test_two_clocks_tell_a_burst_and_a_still_scene_from_copies(home: SmallHouse) -> None:
     await _brought(home, SCENE, exif_us=NOON_US)
     await _brought(home, _other_moment(), exif_us=NOON_US + 1_000_000)
