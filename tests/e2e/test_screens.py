@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.e2e.browser import NAMELESS, SMALL, WIDTHS, Visit, picture
 from tests.e2e.screens_home import NOW_US, WORDS, Screens, open_screens
@@ -220,6 +220,24 @@ def test_a_quiet_stretch_shows_its_still_frames_and_folds_again_in_place(visit: 
     row.get_by_role("button", name="Fold").click()
     expect(row.locator(".stills")).to_have_count(0)
     assert page.evaluate("window.stayed")
+
+
+def test_what_takes_long_shows_that_it_is_on_its_way(visit: Visit) -> None:
+    page = visit.go("/")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/*fragment=1*", hold)
+    expect(page.locator("#log .skeleton")).to_be_hidden()
+    page.locator(".log .quiet").first.get_by_role("button", name="Show").click()
+    expect(page.locator("#log[aria-busy=true] .skeleton")).to_be_visible()
+    for route in held:
+        route.continue_()
+    page.unroute("**/*fragment=1*")
+    expect(page.locator("#log .skeleton")).to_be_hidden()
+    expect(page.locator(".log .quiet .stills img").first).to_be_visible()
 
 
 def test_a_new_picture_comes_into_the_log_without_a_reload(home: Screens, visit: Visit) -> None:

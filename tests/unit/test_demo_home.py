@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiomqtt
 import numpy as np
 import pytest
 from PIL import Image
@@ -280,3 +282,15 @@ async def test_a_broker_that_ends_at_once_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(broker.NoBroker):
         async with broker.demo_broker(tmp_path, program="/bin/false"):
             raise AssertionError("there is no broker")
+
+
+async def test_without_mosquitto_there_is_a_broker_inside(tmp_path: Path) -> None:
+    pytest.importorskip("amqtt.broker", reason="the embedded broker is not installed")
+    async with broker.demo_broker(tmp_path, program="") as inside:
+        assert (inside.name, inside.durable) == ("embedded", False)
+        async with aiomqtt.Client("127.0.0.1", int(inside.url.rpartition(":")[2])) as one:
+            await one.subscribe("hearthlog/v1/porch/up/jpeg")
+            await one.publish("hearthlog/v1/porch/up/jpeg", b"a frame", qos=1)
+            async with asyncio.timeout(10):
+                message = await anext(aiter(one.messages))
+    assert message.payload == b"a frame"
