@@ -6,6 +6,7 @@ import asyncio
 import os
 import select
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,11 @@ import pytest
 
 from gateway.child import Child, Limits, python_env
 from gateway.errors import Unreadable, WorkerFailed
+from gateway.inference.manifest import manifests_folder
 
 pytestmark = pytest.mark.slow  # every one of them starts processes
+
+QUALITY = manifests_folder() / "quality.onnx"
 
 SCRIPT = """
 import os, sys, time
@@ -215,3 +219,10 @@ async def test_a_busy_child_dies_with_its_parent(argv: list[str], tmp_path: Path
         assert await asyncio.to_thread(select.select, [child], [], [], 20) != ([], [], [])
     finally:
         os.close(child)
+
+
+def test_a_runtime_keeps_nothing_about_the_device(tmp_path: Path) -> None:
+    env = {**python_env(), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    code = f"import onnxruntime; onnxruntime.InferenceSession({str(QUALITY)!r})"
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=60)
+    assert list(tmp_path.rglob("*")) == []
