@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.inference.models import Models
-from gateway.inference.workers import Workers
+from gateway.inference.workers import KEPT, Workers
 from gateway.pipeline.catch_up import catch_up
 from gateway.pipeline.step import Step
 from gateway.spool import Spool
@@ -44,5 +44,7 @@ class NewModels:
     def _look(self) -> frozenset[tuple[str, int]]:
         if not self.models.folder.is_dir():
             return frozenset()
-        found = (path for path in self.models.folder.rglob("*") if path.suffix != ".part" and path.is_file())
+        # What workers keep of graphs comes and goes without any model doing so.
+        files = (path for path in self.models.folder.rglob("*") if path.suffix != ".part" and KEPT not in path.parts)
+        found = (path for path in files if path.is_file())
         return frozenset((str(path), path.stat().st_mtime_ns) for path in found)

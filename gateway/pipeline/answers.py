@@ -52,9 +52,10 @@ def unanswered(asked: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_less(task: str, model: str, said: str, workers: Workers) -> bool:
-    """Whether a model is less than the one that answered. One that no manifest knows any more is less than any."""
+    """Whether a model is less than the one that answered, whose mark is off. One that no manifest knows any more is
+    less than any."""
     if not model:
         return bool(said)
     order = workers.order(task)
-    one, other = model.partition("@")[0], said.removeprefix(_OWED).partition("@")[0]
+    one, other = model.partition("@")[0], said.partition("@")[0]
     return other in order and (one not in order or order.index(one) > order.index(other))
