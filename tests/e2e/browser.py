@@ -8,6 +8,8 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page
 
+from tests.web_house import WORDS
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [
     "--no-sandbox",
@@ -41,6 +43,15 @@ class Visit:
     def _heard(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
             self.troubles.append(f"{kind}: {text}")
+
+
+def sign_in(page: Page, base: str, name: str = "Nora") -> None:
+    """By the form, with the words that everybody of the tests has."""
+    page.goto(f"{base}/sign-in")
+    page.get_by_label("Your name").fill(name)
+    page.get_by_label("Password", exact=True).fill(WORDS)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{base}/")
 
 
 SMALL = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')]

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.bench.broker import MOSQUITTO
 from tests.bench.broker import Broker as Mosquitto
-from tests.e2e.browser import ARGUMENTS, CHROMIUM, Visit
-from tests.e2e.screens_home import WORDS, Screens
+from tests.e2e.browser import ARGUMENTS, CHROMIUM, Visit, sign_in
+from tests.e2e.screens_home import Screens
 
 __all__ = ["MOSQUITTO", "Mosquitto"]
 
@@ -54,12 +54,7 @@ def browser() -> Iterator[Browser]:
 def cookies(home: Screens, browser: Browser) -> list[dict[str, object]]:
     """What a browser has once Nora signed in with it."""
     context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{home.url}/sign-in")
-    page.get_by_label("Your name").fill("Nora")
-    page.get_by_label("Password", exact=True).fill(WORDS)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{home.url}/")
+    sign_in(context.new_page(), home.url)
     kept = context.cookies()
     context.close()
     return [dict(cookie) for cookie in kept]

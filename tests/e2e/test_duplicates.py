@@ -13,7 +13,7 @@ from gateway.entities import Annotation, Duplicate, DuplicateKind, Privacy, Prov
 from gateway.store import reading, understood
 from gateway.store.blobs import read_blob
 from gateway.store.db import Connection
-from tests.e2e.browser import NAMELESS, SMALL, WIDTHS, Visit, picture
+from tests.e2e.browser import NAMELESS, SMALL, WIDTHS, Visit, picture, sign_in
 from tests.e2e.screens_home import NOW_US, WORDS, Screens, open_screens, us
 
 pytestmark = [pytest.mark.slow, pytest.mark.system("chromium")]
@@ -240,10 +240,7 @@ def test_another_persons_private_pictures_are_on_nobodys_page(home: Screens, bro
     home.do(tomas)
     context = browser.new_context()
     page = context.new_page()
-    page.goto(f"{home.url}/sign-in?next=/duplicates?kind=exact")
-    page.get_by_label("Your name").fill("Tomas")
-    page.get_by_label("Password", exact=True).fill(WORDS)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in(page, home.url, "Tomas")
     page.goto(f"{home.url}/duplicates?kind=exact")
     card = page.locator(f'[data-group="{shared[0]}"]')
     expect(card).to_contain_text("Only their owner decides")

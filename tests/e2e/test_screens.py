@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Route, expect
 
-from tests.e2e.browser import NAMELESS, SMALL, WIDTHS, Visit, picture
+from tests.e2e.browser import NAMELESS, SMALL, WIDTHS, Visit, picture, sign_in
 from tests.e2e.screens_home import NOW_US, WORDS, Screens, open_screens
 
 pytestmark = [pytest.mark.slow, pytest.mark.system("chromium")]
@@ -439,11 +439,7 @@ def test_a_box_that_does_not_answer_is_said_so_and_the_page_stays(visit: Visit) 
 def test_signing_out_closes_the_door(home: Screens, browser: Browser) -> None:
     context = browser.new_context()
     page = context.new_page()
-    page.goto(f"{home.url}/sign-in")
-    page.get_by_label("Your name").fill("Nora")
-    page.get_by_label("Password", exact=True).fill(WORDS)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{home.url}/")
+    sign_in(page, home.url)
     page.get_by_role("button", name="Settings").first.click()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/sign-in**")
